@@ -1,0 +1,3 @@
+//! Signed, hash-linked receipts of agent and human work, kept inside the repository's own refs.
+
+pub mod domain;
