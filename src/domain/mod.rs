@@ -1,1 +1,3 @@
 //! The rules: functions from values to values, without git, files, clock or randomness.
+
+pub mod ids;
