@@ -1,0 +1,236 @@
+//! Facts: what one entry says, one variant a kind.
+
+pub mod data;
+pub mod values;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use data::*;
+
+/// Declares [`Fact`] and everything that has to name all kinds.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident($data:ty) = $name:literal,)+) => {
+        /// One immutable fact about a receipt or a chain.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Fact {
+            $($(#[$doc])* $variant($data),)+
+            /// A kind that this version does not know: kept, checked for signature and links, never folded.
+            Unknown {
+                /// The kind's name.
+                kind: String,
+                /// Its data as it was read.
+                data: Value,
+            },
+        }
+
+        /// The names of all kinds that this version knows.
+        pub const KINDS: &[&str] = &[$($name,)+];
+
+        impl Fact {
+            /// The kind's name, as `receipt.opened`.
+            pub fn kind(&self) -> &str {
+                match self {
+                    $(Fact::$variant(_) => $name,)+
+                    Fact::Unknown { kind, .. } => kind,
+                }
+            }
+
+            /// The data as JSON, ready to be written in canonical form.
+            ///
+            /// # Errors
+            /// Never in practice: every field has a JSON form.
+            pub fn to_value(&self) -> Result<Value, serde_json::Error> {
+                match self {
+                    $(Fact::$variant(data) => serde_json::to_value(data),)+
+                    Fact::Unknown { data, .. } => Ok(data.clone()),
+                }
+            }
+
+            /// Reads the data of an entry of kind `kind`.
+            ///
+            /// # Errors
+            /// When `kind` is known and `data` lacks one of its fields or has one of another type.
+            pub fn read(kind: &str, data: Value) -> Result<ReadFact, DataError> {
+                match kind {
+                    $($name => read_known::<$data>(data).map(|(data, unknown_fields)| ReadFact {
+                        fact: Fact::$variant(data),
+                        unknown_fields,
+                    }),)+
+                    _ => Ok(ReadFact {
+                        fact: Fact::Unknown { kind: kind.to_owned(), data },
+                        unknown_fields: Vec::new(),
+                    }),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Opens a chain: who writes it.
+    ChainOpened(ChainOpened) = "chain.opened",
+    /// Ends a chain: nothing may follow.
+    ChainClosed(ChainClosed) = "chain.closed",
+    /// Seals the tips that it cites.
+    ChainsSealed(ChainsSealed) = "chains.sealed",
+    /// Says which heads were seen.
+    HeadsWitnessed(HeadsWitnessed) = "heads.witnessed",
+    /// Opens a receipt.
+    ReceiptOpened(ReceiptOpened) = "receipt.opened",
+    /// A tool was called.
+    ToolCalled(ToolCalled) = "tool.called",
+    /// Something was looked up.
+    RetrievalMade(RetrievalMade) = "retrieval.made",
+    /// A check ran.
+    GateChecked(GateChecked) = "gate.checked",
+    /// A person was asked.
+    HumanAsked(HumanAsked) = "human.asked",
+    /// A person steered the work.
+    GuidanceGiven(GuidanceGiven) = "guidance.given",
+    /// An agent changed what it remembers.
+    MemoryPatched(MemoryPatched) = "memory.patched",
+    /// Tokens were used.
+    UsageCounted(UsageCounted) = "usage.counted",
+    /// The working tree was kept.
+    SnapshotTaken(SnapshotTaken) = "snapshot.taken",
+    /// A change was proposed.
+    ProposalMade(Proposal) = "proposal.made",
+    /// A proposal was replaced by a newer one.
+    ProposalRevised(Proposal) = "proposal.revised",
+    /// Lines were accepted.
+    LinesAccepted(LinesDecided) = "lines.accepted",
+    /// Lines were rejected.
+    LinesRejected(LinesDecided) = "lines.rejected",
+    /// Accepted lines became a commit.
+    LinesApplied(LinesApplied) = "lines.applied",
+    /// Closes a receipt.
+    ReceiptClosed(ReceiptClosed) = "receipt.closed",
+    /// Ties a receipt to a commit.
+    CommitBound(CommitBound) = "commit.bound",
+    /// Follows a commit through a rewrite.
+    CommitRebound(CommitRebound) = "commit.rebound",
+    /// Another receipt was taken back.
+    RollbackApplied(RollbackApplied) = "rollback.applied",
+    /// A receipt was replayed.
+    ReplayChecked(ReplayChecked) = "replay.checked",
+    /// Artifacts were dropped.
+    ArtifactPruned(ArtifactPruned) = "artifact.pruned",
+    /// Somebody remarked on a receipt.
+    RemarkMade(RemarkMade) = "remark.made",
+}
+
+/// A fact as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadFact {
+    /// The fact.
+    pub fact: Fact,
+    /// Paths of the data fields that this version does not know.
+    pub unknown_fields: Vec<String>,
+}
+
+/// Why an entry's data does not fit its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DataError(String);
+
+fn read_known<T: DeserializeOwned>(data: Value) -> Result<(T, Vec<String>), DataError> {
+    if !data.is_object() {
+        return Err(DataError("`data` is not an object".into()));
+    }
+    let mut unknown = Vec::new();
+    let parsed = serde_ignored::deserialize(data, |path| unknown.push(path.to_string()))
+        .map_err(|error| DataError(error.to_string()))?;
+    Ok((parsed, unknown))
+}
+
+impl Fact {
+    /// Whether the fact is about the chain itself, so that its entry names no receipt. `None` where the kind is
+    /// unknown and either may be.
+    pub fn concerns_chain(&self) -> Option<bool> {
+        match self {
+            Fact::ChainOpened(_) | Fact::ChainClosed(_) | Fact::ChainsSealed(_) | Fact::HeadsWitnessed(_) => {
+                Some(true)
+            }
+            Fact::Unknown { .. } => None,
+            _ => Some(false),
+        }
+    }
+
+    /// The citations inside the data; those of other chains must stand in the entry's `cites` too.
+    pub fn citations(&self) -> Vec<crate::domain::ids::EntryRef> {
+        match self {
+            Fact::ReceiptOpened(opened) => opened.forked_from.into_iter().collect(),
+            Fact::ProposalMade(proposal) | Fact::ProposalRevised(proposal) => {
+                proposal.replaces.iter().filter_map(|replaced| replaced.citation()).collect()
+            }
+            Fact::LinesAccepted(decided) | Fact::LinesRejected(decided) => vec![decided.proposal],
+            Fact::LinesApplied(applied) => {
+                std::iter::once(applied.proposal).chain(applied.decisions.iter().copied()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The mentions inside the data: entries said to have been seen, without git carrying them along.
+    pub fn mentions(&self) -> Vec<crate::domain::ids::EntryRef> {
+        match self {
+            Fact::ChainOpened(opened) => opened.continues.into_iter().collect(),
+            Fact::HeadsWitnessed(witnessed) => witnessed.heads.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every content object of the fact, by field name, for redaction and detaching.
+    pub fn contents_mut(&mut self) -> Vec<(&'static str, &mut values::Content)> {
+        fn some<'a>(
+            name: &'static str,
+            content: &'a mut Option<values::Content>,
+        ) -> Option<(&'static str, &'a mut values::Content)> {
+            content.as_mut().map(|content| (name, content))
+        }
+        match self {
+            Fact::ReceiptOpened(d) => {
+                std::iter::once(("task", &mut d.task)).chain(some("envelope", &mut d.envelope)).collect()
+            }
+            Fact::ToolCalled(d) => some("input", &mut d.input)
+                .into_iter()
+                .chain(some("output", &mut d.output))
+                .chain(some("more_files", &mut d.more_files))
+                .collect(),
+            Fact::RetrievalMade(d) => std::iter::once(("query", &mut d.query))
+                .chain(some("more_sources", &mut d.more_sources))
+                .collect(),
+            Fact::GateChecked(d) => some("output", &mut d.output)
+                .into_iter()
+                .chain(some("environment", &mut d.environment))
+                .collect(),
+            Fact::HumanAsked(d) => vec![("question", &mut d.question), ("answer", &mut d.answer)],
+            Fact::GuidanceGiven(d) => vec![("text", &mut d.text)],
+            Fact::MemoryPatched(d) => vec![("diff", &mut d.diff)],
+            Fact::ReceiptClosed(d) => vec![("output", &mut d.output)],
+            Fact::ReplayChecked(d) => vec![("detail", &mut d.detail)],
+            Fact::RemarkMade(d) => vec![("text", &mut d.text)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Every short text of the fact that people or agents wrote, for redaction.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Fact::ReceiptOpened(d) => vec![&mut d.summary],
+            Fact::GateChecked(d) => d.command.iter_mut().collect(),
+            Fact::MemoryPatched(d) => vec![&mut d.reason],
+            Fact::ProposalMade(d) | Fact::ProposalRevised(d) => vec![&mut d.summary],
+            Fact::LinesAccepted(d) | Fact::LinesRejected(d) => d.reason.iter_mut().collect(),
+            Fact::ReceiptClosed(d) => {
+                std::iter::once(&mut d.summary).chain(d.remaining.iter_mut().flatten()).collect()
+            }
+            Fact::CommitBound(d) => vec![&mut d.subject],
+            Fact::ArtifactPruned(d) => vec![&mut d.reason],
+            Fact::ToolCalled(d) => d.reason.iter_mut().collect(),
+            Fact::RetrievalMade(d) => d.sources.iter_mut().filter_map(|s| s.uri.as_mut()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Values inside facts that have rules of their own: content, paths, line selections, amounts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use crate::domain::ids::{Digest, EntryRef, Oid, hex, unhex};
+
+/// The most bytes that a content object holds inline.
+pub const INLINE_MAX: usize = 1024;
+/// The most bytes of an artifact's head that a content object repeats.
+pub const HEAD_MAX: usize = 160;
+
+/// A text or byte value that can be long or sensitive.
+///
+/// Inside a draft any length may stand inline; what is stored holds at most [`INLINE_MAX`] bytes that way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ContentWire", into = "ContentWire")]
+pub enum Content {
+    /// The text itself.
+    Inline(String),
+    /// Bytes kept beside the chain, which may be gone.
+    Detached(Detached),
+}
+
+/// Where detached content is, and what is known without it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detached {
+    /// SHA-256 of the stored blob: 16 random bytes, then the content.
+    pub artifact: Digest,
+    /// The blob's git id.
+    pub oid: Oid,
+    /// How long the content is, the random bytes not counted; the whole's size where it was truncated.
+    pub bytes: u64,
+    /// Its media type.
+    pub media: String,
+    /// Its beginning, where configuration allows that.
+    pub head: Option<String>,
+    /// How many secrets were taken out.
+    pub redactions: Option<u64>,
+    /// Whether only its beginning and end are kept.
+    pub truncated: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct ContentWire {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oid: Option<Oid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redactions: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truncated: Option<bool>,
+}
+
+impl TryFrom<ContentWire> for Content {
+    type Error = &'static str;
+    fn try_from(wire: ContentWire) -> Result<Self, &'static str> {
+        match wire {
+            ContentWire {
+                text: Some(text),
+                artifact: None,
+                oid: None,
+                bytes: None,
+                media: None,
+                head: None,
+                redactions: None,
+                truncated: None,
+            } => Ok(Content::Inline(text)),
+            ContentWire {
+                text: None,
+                artifact: Some(artifact),
+                oid: Some(oid),
+                bytes: Some(bytes),
+                media: Some(media),
+                head,
+                redactions,
+                truncated,
+            } => {
+                if head.as_ref().is_some_and(|head| head.len() > HEAD_MAX) {
+                    return Err("`head` is longer than 160 bytes");
+                }
+                let truncated = truncated.unwrap_or(false);
+                Ok(Content::Detached(Detached { artifact, oid, bytes, media, head, redactions, truncated }))
+            }
+            _ => Err("content is neither `text` alone nor `artifact`, `oid`, `bytes` and `media`"),
+        }
+    }
+}
+
+impl From<Content> for ContentWire {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Inline(text) => ContentWire { text: Some(text), ..Default::default() },
+            Content::Detached(d) => ContentWire {
+                text: None,
+                artifact: Some(d.artifact),
+                oid: Some(d.oid),
+                bytes: Some(d.bytes),
+                media: Some(d.media),
+                head: d.head,
+                redactions: d.redactions,
+                truncated: d.truncated.then_some(true),
+            },
+        }
+    }
+}
+
+impl Content {
+    /// The inline text, if it is inline.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Content::Inline(text) => Some(text),
+            Content::Detached(_) => None,
+        }
+    }
+
+    /// Where the content is kept, if it is detached.
+    pub fn detached(&self) -> Option<&Detached> {
+        match self {
+            Content::Inline(_) => None,
+            Content::Detached(detached) => Some(detached),
+        }
+    }
+}
+
+impl From<&str> for Content {
+    fn from(text: &str) -> Self {
+        Content::Inline(text.to_owned())
+    }
+}
+
+impl From<String> for Content {
+    fn from(text: String) -> Self {
+        Content::Inline(text)
+    }
+}
+
+/// A path in a git tree: a string where its bytes are UTF-8, else `{"b64":"…"}`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GitPath(Vec<u8>);
+
+impl GitPath {
+    /// Takes the bytes of a path, `/`-separated.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        GitPath(bytes.into())
+    }
+
+    /// The path's bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for GitPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl fmt::Debug for GitPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GitPath({:?})", String::from_utf8_lossy(&self.0))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct PathBytes {
+    b64: String,
+}
+
+impl Serialize for GitPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => PathBytes { b64: base64_encode(&self.0) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for GitPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = GitPath;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path as a string or as {\"b64\":…}")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<GitPath, E> {
+                Ok(GitPath(text.as_bytes().to_vec()))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<GitPath, A::Error> {
+                let wire = PathBytes::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let bytes =
+                    base64_decode(&wire.b64).filter(|bytes| std::str::from_utf8(bytes).is_err()).ok_or_else(
+                        || de::Error::custom("`b64` is not the base64 of bytes that are not UTF-8"),
+                    )?;
+                Ok(GitPath(bytes))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Standard base64 with padding (RFC 4648, section 4).
+fn base64_encode(bytes: &[u8]) -> String {
+    use base64ct::{Base64, Encoding};
+    Base64::encode_string(bytes)
+}
+
+fn base64_decode(text: &str) -> Option<Vec<u8>> {
+    use base64ct::{Base64, Encoding};
+    Base64::decode_vec(text).ok().filter(|bytes| base64_encode(bytes) == text)
+}
+
+/// 16 random bytes in hex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nonce(pub [u8; 16]);
+
+impl Serialize for Nonce {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nonce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        unhex(&text).map(Nonce).ok_or_else(|| de::Error::custom("nonce is not 16 bytes in lower-case hex"))
+    }
+}
+
+/// A decimal number written as people write money: `12`, `0.25`, `-3.10`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Amount(String);
+
+impl TryFrom<String> for Amount {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let unsigned = text.strip_prefix('-').unwrap_or(&text);
+        let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(w, f)| (w, Some(f)));
+        let plain = whole == "0" || !whole.starts_with('0');
+        if digits(whole) && plain && fraction.is_none_or(digits) && text.len() <= 40 {
+            Ok(Amount(text))
+        } else {
+            Err(format!("`{}` is not a decimal amount", text.escape_debug()))
+        }
+    }
+}
+
+impl From<Amount> for String {
+    fn from(amount: Amount) -> String {
+        amount.0
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The entry that a revision takes the place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// An entry of another chain.
+    Citation(EntryRef),
+    /// An entry of the own chain.
+    Own(Digest),
+}
+
+impl Replaced {
+    /// The citation, if the entry is in another chain.
+    pub fn citation(&self) -> Option<EntryRef> {
+        match self {
+            Replaced::Citation(entry) => Some(*entry),
+            Replaced::Own(_) => None,
+        }
+    }
+
+    /// The digest of the entry.
+    pub fn digest(&self) -> Digest {
+        match self {
+            Replaced::Citation(entry) => entry.digest,
+            Replaced::Own(digest) => *digest,
+        }
+    }
+}
+
+impl Serialize for Replaced {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Replaced::Citation(entry) => entry.serialize(serializer),
+            Replaced::Own(digest) => digest.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Replaced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => text.parse().map(Replaced::Own).map_err(de::Error::custom),
+            other => EntryRef::deserialize(other).map(Replaced::Citation).map_err(de::Error::custom),
+        }
+    }
+}
+
+/// A selection of line numbers, `1-4,7`: sorted, merged, counted from 1.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct LineSet(Vec<(u64, u64)>);
+
+impl LineSet {
+    /// Collects numbers in any order, repeats allowed.
+    pub fn from_numbers(numbers: impl IntoIterator<Item = u64>) -> Self {
+        Self::from_ranges(numbers.into_iter().map(|n| (n, n)).collect())
+    }
+
+    fn from_ranges(mut ranges: Vec<(u64, u64)>) -> Self {
+        ranges.sort_unstable();
+        let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
+        for (first, last) in ranges {
+            match merged.last_mut() {
+                Some(open) if first <= open.1.saturating_add(1) => open.1 = open.1.max(last),
+                _ => merged.push((first, last)),
+            }
+        }
+        LineSet(merged)
+    }
+
+    /// Reads what a person types: any order, overlaps allowed.
+    ///
+    /// # Errors
+    /// Names the part that is not a number or range of numbers from 1.
+    pub fn from_user(text: &str) -> Result<Self, String> {
+        let mut ranges = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let number = |digits: &str| {
+                digits
+                    .trim()
+                    .strip_prefix('L')
+                    .unwrap_or(digits.trim())
+                    .parse::<u64>()
+                    .ok()
+                    .filter(|n| *n > 0)
+            };
+            match (number(first), number(last)) {
+                (Some(first), Some(last)) if first <= last => ranges.push((first, last)),
+                _ => return Err(format!("`{}` is not a line or a range of lines", part.escape_debug())),
+            }
+        }
+        Ok(Self::from_ranges(ranges))
+    }
+
+    /// The ranges, both ends included.
+    pub fn ranges(&self) -> &[(u64, u64)] {
+        &self.0
+    }
+
+    /// Whether `number` is selected.
+    pub fn contains(&self, number: u64) -> bool {
+        self.0.iter().any(|&(first, last)| (first..=last).contains(&number))
+    }
+
+    /// How many lines are selected.
+    pub fn len(&self) -> u64 {
+        self.0.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Whether nothing is selected.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The highest number selected.
+    pub fn last(&self) -> Option<u64> {
+        self.0.last().map(|range| range.1)
+    }
+
+    /// Whether any line is in both.
+    pub fn intersects(&self, other: &LineSet) -> bool {
+        self.0.iter().any(|&(a, b)| other.0.iter().any(|&(c, d)| a <= d && c <= b))
+    }
+}
+
+impl fmt::Display for LineSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (first, last)) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            if first == last { write!(f, "{first}")? } else { write!(f, "{first}-{last}")? }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for LineSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LineSet({self})")
+    }
+}
+
+impl FromStr for LineSet {
+    type Err = String;
+    /// Reads the stored form, which is canonical.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let set = Self::from_user(text)?;
+        if set.to_string() == text {
+            Ok(set)
+        } else {
+            Err(format!("`{}` is not sorted and merged; it would be `{set}`", text.escape_debug()))
+        }
+    }
+}
+
+impl Serialize for LineSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LineSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
