@@ -23,7 +23,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 # The reader that looks at everything. It leaves the tips it found sound in
-# $scratch/tips, one a line: commit, digest, allowed signers, principal.
+# $scratch/tips, one a line: commit, digest, allowed signers, principal; and its
+# last word in $scratch/summary if that is a good one.
 status=0
 python3 "$here/stock_tools.py" "$repo" "$scratch" "$signers" "$principal" || status=$?
 [ "$status" -le 1 ] || exit "$status"
@@ -44,4 +45,5 @@ while IFS=$'\t' read -r commit digest allowed who; do
     echo "commit $commit: the recipe in docs/format.md does not verify it"
     status=1
 done <tips
+[ "$status" -ne 0 ] || cat summary
 exit "$status"
