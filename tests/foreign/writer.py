@@ -445,6 +445,10 @@ def put(**values):
     return change
 
 
+def without(name):
+    return lambda fields: {key: value for key, value in fields.items() if key != name}
+
+
 def put_data(**values):
     return lambda fields: fields | {"data": fields["data"] | values}
 
@@ -566,6 +570,10 @@ def unreduced(blob):
     return blob[:-32] + raised.to_bytes(32, "little")
 
 
+def flipped(blob):
+    return blob[:-8] + bytes([blob[-8] ^ 1]) + blob[-7:]
+
+
 bent("armour-crlf", "lines end as on Windows", armour=lambda armour: armour.replace(b"\n", b"\r\n"))
 bent("armour-unwrapped", "base64 on one line", armour=rearmour(same, columns=10_000))
 bent("armour-64-columns", "wrapped as PEM is", armour=rearmour(same, columns=64))
@@ -579,7 +587,7 @@ bent(
 )
 bent("armour-trailing-bytes", "bytes after the signature inside", armour=rearmour(lambda blob: blob + b"\0\0\0\0"))
 bent("signature-not-reduced", "S + L verifies where nobody looks", armour=rearmour(unreduced))
-bent("signature-bit-flipped", "one bit of S", armour=rearmour(lambda blob: blob[:-8] + bytes([blob[-8] ^ 1]) + blob[-7:]))
+bent("signature-bit-flipped", "one bit of S", armour=rearmour(flipped))
 bent("signature-missing", "nothing where the signature belongs", armour=lambda _: b"")
 
 
@@ -640,7 +648,12 @@ bent("json-trailing-space", "a space at the end", body=lambda body: body + b" ")
 bent("json-trailing-value", "a second value", body=lambda body: body + b"{}")
 bent("json-bom", "a byte order mark", body=lambda body: b"\xef\xbb\xbf" + body)
 bent("json-depth-33", "a level too many", fields=put_data(more=deep(33)))
-bent("json-depth-10000", "enough to overflow a stack", fields=put_data(more=0), body=swap(b'"more":0', b'"more":' + b"[" * 10_000 + b"]" * 10_000))
+bent(
+    "json-depth-10000",
+    "enough to overflow a stack",
+    fields=put_data(more=0),
+    body=swap(b'"more":0', b'"more":' + b"[" * 10_000 + b"]" * 10_000),
+)
 bent("json-65537-bytes", "a byte too many", fields=too_long)
 bent("json-array", "a body that is no object", body=lambda _: b"[]")
 bent("json-empty", "no body", body=lambda _: b"")
@@ -648,7 +661,7 @@ bent("json-empty", "no body", body=lambda _: b"")
 # Fields.
 
 bent("field-unknown", "version 1 has no such field", fields=put(extra=1))
-bent("field-missing", "every field is always there", fields=lambda fields: {k: v for k, v in fields.items() if k != "once"})
+bent("field-missing", "every field is always there", fields=without("once"))
 bent("version-2", "a version nobody knows yet", fields=put(v=2))
 bent("title-61-characters", "one too many", fields=put(title="x" * 61))
 bent("title-control-character", "an escape sequence in a title", fields=put(title="red \x1b[31m"))
@@ -698,9 +711,13 @@ def _(stage):
 # The commit around the entry.
 
 
-def header(word, old, new):
-    """One header changed and the others left."""
-    return lambda headers: [swap(old, new)(line) if line.startswith(word) else line for line in headers]
+def change_header(words, change):
+    """The headers that begin with `words` changed and the others left."""
+    return lambda headers: [change(line) if line.startswith(words) else line for line in headers]
+
+
+def change_both(change):
+    return change_header((b"author", b"committer"), change)
 
 
 def add_header(line):
@@ -713,20 +730,16 @@ def later(line):
     return b" ".join([start, str(int(seconds) + 1).encode(), zone])
 
 
-def both(change):
-    return lambda headers: [change(line) if line.startswith((b"author", b"committer")) else line for line in headers]
-
-
 FAKE_SIGNATURE = b"-----BEGIN SSH SIGNATURE-----\n U1NIU0lH\n -----END SSH SIGNATURE-----"
 
-bent("author-differs", "not the name of chain.opened", headers=header(b"author", b"Ann", b"Eve"))
-bent("committer-differs", "not the name of chain.opened", headers=header(b"committer", b"Ann", b"Eve"))
-bent("author-and-committer-differ", "alike, and not as opened", headers=both(swap(b"ann@", b"eve@")))
-bent("author-time-differs", "a second later", headers=lambda lines: [later(l) if l.startswith(b"author") else l for l in lines])
-bent("committer-time-differs", "a second later", headers=lambda lines: [later(l) if l.startswith(b"comm") else l for l in lines])
-bent("both-times-differ", "alike, and not the entry's", headers=both(later))
-bent("timezone-0100", "the same moment elsewhere", headers=both(swap(b"+0000", b"+0100")))
-bent("timezone-minus-0000", "the same moment, unsaid where", headers=both(swap(b"+0000", b"-0000")))
+bent("author-differs", "not the name of chain.opened", headers=change_header(b"author", swap(b"Ann", b"Eve")))
+bent("committer-differs", "not the name of chain.opened", headers=change_header(b"committer", swap(b"Ann", b"Eve")))
+bent("author-and-committer-differ", "alike, and not as opened", headers=change_both(swap(b"ann@", b"eve@")))
+bent("author-time-differs", "a second later", headers=change_header(b"author", later))
+bent("committer-time-differs", "a second later", headers=change_header(b"committer", later))
+bent("both-times-differ", "alike, and not the entry's", headers=change_both(later))
+bent("timezone-0100", "the same moment elsewhere", headers=change_both(swap(b"+0000", b"+0100")))
+bent("timezone-minus-0000", "the same moment, unsaid where", headers=change_both(swap(b"+0000", b"-0000")))
 bent("header-encoding", "makes git show other text", headers=add_header(b"encoding ISO-8859-1"))
 bent("header-gpgsig", "a second signature", headers=add_header(b"gpgsig " + FAKE_SIGNATURE))
 bent("header-unknown", "room for anything", headers=add_header(b"note anything"))
@@ -744,7 +757,8 @@ def _(stage):
 def _(stage):
     """files carried by the commit and signed by nobody"""
     repo = stage.repo
-    return stage.remark(headers=header(b"tree", repo.empty_tree.encode(), repo.head_tree.encode()))
+    other_tree = swap(repo.empty_tree.encode(), repo.head_tree.encode())
+    return stage.remark(headers=change_header(b"tree", other_tree))
 
 
 bent("message-no-final-newline", "a byte too few", message=lambda message: message[:-1])
