@@ -4,4 +4,6 @@ pub mod canonical;
 pub mod entry;
 pub mod fact;
 pub mod ids;
+pub mod revoked;
+pub mod signers;
 pub mod sshsig;
