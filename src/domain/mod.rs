@@ -1,8 +1,11 @@
 //! The rules: functions from values to values, without git, files, clock or randomness.
 
 pub mod canonical;
+pub mod chain;
+pub mod commit;
 pub mod entry;
 pub mod fact;
+pub mod finding;
 pub mod ids;
 pub mod revoked;
 pub mod signers;
