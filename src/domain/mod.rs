@@ -7,6 +7,8 @@ pub mod entry;
 pub mod fact;
 pub mod finding;
 pub mod ids;
+pub mod redact;
 pub mod revoked;
+pub mod secret_paths;
 pub mod signers;
 pub mod sshsig;
