@@ -39,7 +39,7 @@ macro_rules! kinds {
             /// The data as JSON, ready to be written in canonical form.
             ///
             /// # Errors
-            /// Never in practice: every field has a JSON form.
+            /// When a content of the fact is still pending, and so has no stored form.
             pub fn to_value(&self) -> Result<Value, serde_json::Error> {
                 match self {
                     $(Fact::$variant(data) => serde_json::to_value(data),)+

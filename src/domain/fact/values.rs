@@ -16,13 +16,26 @@ pub const HEAD_MAX: usize = 160;
 /// A text or byte value that can be long or sensitive.
 ///
 /// Inside a draft any length may stand inline; what is stored holds at most [`INLINE_MAX`] bytes that way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "ContentWire", into = "ContentWire")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "ContentWire")]
 pub enum Content {
     /// The text itself.
     Inline(String),
     /// Bytes kept beside the chain, which may be gone.
     Detached(Detached),
+    /// Bytes on their way into the store; a fact that still holds such content has no stored form.
+    Pending(Pending),
+}
+
+/// Bytes of a draft that are not, or not surely, text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// What is kept.
+    pub bytes: Vec<u8>,
+    /// How long the whole is, where only beginning and end are kept.
+    pub whole: Option<u64>,
+    /// Its media type.
+    pub media: String,
 }
 
 /// Where detached content is, and what is known without it.
@@ -99,9 +112,9 @@ impl TryFrom<ContentWire> for Content {
     }
 }
 
-impl From<Content> for ContentWire {
-    fn from(content: Content) -> Self {
-        match content {
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let wire = match self.clone() {
             Content::Inline(text) => ContentWire { text: Some(text), ..Default::default() },
             Content::Detached(d) => ContentWire {
                 text: None,
@@ -113,7 +126,9 @@ impl From<Content> for ContentWire {
                 redactions: d.redactions,
                 truncated: d.truncated.then_some(true),
             },
-        }
+            Content::Pending(_) => return Err(serde::ser::Error::custom("content was not stored yet")),
+        };
+        wire.serialize(serializer)
     }
 }
 
@@ -122,14 +137,14 @@ impl Content {
     pub fn text(&self) -> Option<&str> {
         match self {
             Content::Inline(text) => Some(text),
-            Content::Detached(_) => None,
+            Content::Detached(_) | Content::Pending(_) => None,
         }
     }
 
     /// Where the content is kept, if it is detached.
     pub fn detached(&self) -> Option<&Detached> {
         match self {
-            Content::Inline(_) => None,
+            Content::Inline(_) | Content::Pending(_) => None,
             Content::Detached(detached) => Some(detached),
         }
     }

@@ -1,0 +1,107 @@
+//! What can go wrong with a repository, by what the caller can do about it.
+
+use std::path::PathBuf;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no repository here.
+    #[error("`{}` is not in a git repository", .0.display())]
+    NoRepository(PathBuf),
+    /// The repository belongs to somebody else, and `safe.directory` does not list it.
+    #[error("repository `{}` is owned by somebody else", .0.display())]
+    Untrusted(PathBuf),
+    /// The repository cannot be used.
+    #[error("cannot open the repository: {0}")]
+    Open(String),
+    /// A ref or chain moved while we looked, or somebody holds it.
+    #[error("`{name}` moved or is locked: {cause}")]
+    Moved {
+        /// Which ref.
+        name: String,
+        /// What git said.
+        cause: String,
+    },
+    /// Writing is refused here.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Something that is needed does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// Stored data is not what it must be.
+    #[error("{0}")]
+    Corrupt(String),
+    /// Work with the same idempotency key and other content is there already.
+    #[error("`once` key `{key}` was used at `{entry}` with other content")]
+    OnceConflict {
+        /// The key.
+        key: String,
+        /// Chain and seq of the entry that has it.
+        entry: String,
+    },
+    /// What was asked to be stored is more than the format allows.
+    #[error("{0}")]
+    Format(String),
+    /// Signing failed, so nothing was written.
+    #[error("cannot sign with key `{key}`: {cause}")]
+    Sign {
+        /// Fingerprint or path of the key.
+        key: String,
+        /// Why.
+        cause: String,
+    },
+    /// git itself failed.
+    #[error("`git {command}` failed: {cause}")]
+    Git {
+        /// The subcommand.
+        command: String,
+        /// What it printed.
+        cause: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {what} `{}`: {error}", .path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        error: std::io::Error,
+    },
+}
+
+impl StoreError {
+    pub(super) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> StoreError {
+        let path = path.into();
+        move |error| StoreError::Io { what, path, error }
+    }
+
+    /// Wraps a failure of gix that says nothing more than that stored data could not be read.
+    pub(super) fn read(what: impl std::fmt::Display) -> impl FnOnce(gix::Error) -> StoreError {
+        let what = what.to_string();
+        move |error| StoreError::Corrupt(format!("cannot read {what}: {}", chain_of(&error)))
+    }
+
+    pub(super) fn write(what: impl std::fmt::Display) -> impl FnOnce(gix::Error) -> StoreError {
+        let what = what.to_string();
+        move |error| StoreError::Git { command: what, cause: chain_of(&error) }
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}

@@ -1,0 +1,71 @@
+//! One process at a time per chain: an advisory lock that dies with its holder.
+//!
+//! The holder's process id stands in the file while it works, so the next one can tell that its predecessor was
+//! killed and may clear the ref locks it left behind.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::error::StoreError;
+
+/// A held lock.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    /// Whether the last holder died while it worked.
+    pub abandoned: bool,
+}
+
+impl Lock {
+    /// Waits for the lock called `name` below `dir`.
+    pub(super) fn acquire(dir: &Path, name: &str) -> Result<Self, StoreError> {
+        let path = dir.join(name);
+        let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = match open() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
+                open()
+            }
+            other => other,
+        }
+        .map_err(StoreError::io("open lock", &path))?;
+        file.lock().map_err(StoreError::io("lock", &path))?;
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).map_err(StoreError::io("read lock", &path))?;
+        file.rewind()
+            .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+            .map_err(StoreError::io("write lock", &path))?;
+        Ok(Lock { file, abandoned: !holder.is_empty() })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Only a courtesy to the next holder: with the number left in place it looks for ref locks in vain.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// A ref lock left behind by a process that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleLock {
+    /// The file.
+    pub path: PathBuf,
+    /// How old it was.
+    pub age: Duration,
+}
+
+/// Removes `<ref>.lock` below `common_dir` if it is there, for a ref that only the holder of our own lock
+/// writes. With `abandoned` its owner is known to be dead; otherwise it must be older than git ever holds one.
+pub(super) fn clear_stale(common_dir: &Path, ref_name: &str, abandoned: bool) -> Option<StaleLock> {
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let path = common_dir.join(format!("{ref_name}.lock"));
+    let modified = fs::metadata(&path).and_then(|meta| meta.modified()).ok()?;
+    let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+    if (abandoned || age > PATIENCE) && fs::remove_file(&path).is_ok() {
+        return Some(StaleLock { path, age });
+    }
+    None
+}

@@ -1,0 +1,208 @@
+//! Everything that touches git: facts out, one guarded write in. The only place that knows gix.
+
+mod artifacts;
+mod error;
+mod git;
+pub mod keys;
+mod lock;
+mod once;
+mod read;
+mod refs;
+mod state;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use gix::sec::trust::Mapping;
+
+pub use error::StoreError;
+pub use read::{ChainRef, History};
+pub use refs::{Head, RefMove};
+pub use state::ChainScope;
+pub use write::{AppendOptions, Appended};
+
+use crate::domain::ids::{Oid, Timestamp};
+
+/// Refs of our own.
+pub mod names {
+    /// Open chains, one ref each.
+    pub const CHAINS: &str = "refs/receipts/chains/";
+    /// Chains of seals.
+    pub const SEALED: &str = "refs/receipts/sealed/";
+    /// Artifacts that reviewers need, by month and clone.
+    pub const EVIDENCE: &str = "refs/receipts/evidence/";
+    /// Other artifacts, by month and clone.
+    pub const ARTIFACTS: &str = "refs/receipts/artifacts/";
+    /// What remotes had at the last fetch.
+    pub const REMOTES: &str = "refs/receipts-remotes/";
+    /// Notes on bound commits.
+    pub const NOTES: &str = "refs/notes/receipts";
+}
+
+/// How to open a repository.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Where to look; discovery goes upwards from here unless `GIT_DIR` says otherwise.
+    pub directory: PathBuf,
+    /// The moment that reflogs get.
+    pub now: Timestamp,
+    /// Whether git runs us inside a quarantine, where nothing may be written.
+    pub quarantined: bool,
+    /// Where random bytes come from.
+    pub entropy: Entropy,
+}
+
+/// Fills a buffer with random bytes.
+pub type Entropy = fn(&mut [u8]);
+
+/// A repository.
+pub struct Store {
+    pub(crate) repo: gix::Repository,
+    git_for_refs: bool,
+    quarantined: bool,
+    now: Timestamp,
+    entropy: Entropy,
+}
+
+impl Store {
+    /// Opens the repository that git itself would use here.
+    ///
+    /// # Errors
+    /// When there is none, it belongs to somebody else, or cannot be read.
+    pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
+        let open = || gix::open::Options::default().bail_if_untrusted(true);
+        let trust = Mapping { full: open(), reduced: open() };
+        let repo = gix::ThreadSafeRepository::discover_with_environment_overrides_opts(
+            &options.directory,
+            Default::default(),
+            trust,
+        )
+        .map_err(|error| open_error(&options.directory, &error))?
+        .to_thread_local();
+        let format = repo.config_snapshot().string("extensions.refStorage");
+        let git_for_refs = format.is_some_and(|format| !format.eq_ignore_ascii_case(b"files"));
+        let mut store = Store {
+            repo,
+            git_for_refs,
+            quarantined: options.quarantined,
+            now: options.now,
+            entropy: options.entropy,
+        };
+        // Replacement objects are other people's edits of history; receipts are about what is really there.
+        store.repo.objects.ignore_replacements = true;
+        store.repo.object_cache_size_if_unset(4 * 1024 * 1024);
+        Ok(store)
+    }
+
+    /// The directory of this worktree's own git files.
+    pub fn git_dir(&self) -> &Path {
+        self.repo.git_dir()
+    }
+
+    /// The directory that all worktrees share.
+    pub fn common_dir(&self) -> &Path {
+        self.repo.common_dir()
+    }
+
+    /// The top of the working tree; none in a bare repository.
+    pub fn work_dir(&self) -> Option<&Path> {
+        self.repo.workdir()
+    }
+
+    /// Where our own derived files live, shared by all worktrees.
+    pub fn state_dir(&self) -> PathBuf {
+        self.common_dir().join("receipts")
+    }
+
+    /// Whether the clone lacks history.
+    pub fn is_shallow(&self) -> bool {
+        // A shallow file that cannot be read counts as one: then evidence is incomplete, never complete.
+        self.repo.is_shallow().unwrap_or(true)
+    }
+
+    /// The id of git's empty tree in this repository's hash.
+    pub fn empty_tree(&self) -> Oid {
+        self.null_id().empty_tree()
+    }
+
+    /// The all-zero id in this repository's hash.
+    pub fn null_id(&self) -> Oid {
+        match self.repo.object_hash() {
+            gix::hash::Kind::Sha256 => Oid::Sha256([0; 32]),
+            _ => Oid::Sha1([0; 20]),
+        }
+    }
+
+    /// A configuration value as text, by its dotted name.
+    pub fn config(&self, name: &str) -> Option<String> {
+        self.repo.config_snapshot().string(name).map(|value| value.to_string())
+    }
+
+    /// All values of a configuration key, in order.
+    pub fn config_all(&self, name: &str) -> Vec<String> {
+        let snapshot = self.repo.config_snapshot();
+        let values = snapshot.plumbing().strings(name);
+        values.into_iter().flatten().map(|value| value.to_string()).collect()
+    }
+
+    /// A configuration value as a switch; `None` when unset or not a boolean.
+    pub fn config_bool(&self, name: &str) -> Option<bool> {
+        self.repo.config_snapshot().boolean(name)
+    }
+
+    /// Sets a key in the repository's own configuration.
+    ///
+    /// # Errors
+    /// When git refuses.
+    pub fn set_config(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        git::run(self.git_dir(), &["config", "--local", "--replace-all", name, value], None).map(drop)
+    }
+
+    fn uses_git_for_refs(&self) -> bool {
+        self.git_for_refs
+    }
+
+    /// `N` random bytes.
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        (self.entropy)(&mut bytes);
+        bytes
+    }
+
+    /// The moment this run takes as now.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Refuses where nothing may be written.
+    ///
+    /// # Errors
+    /// Inside a quarantine: objects of a refused push vanish, refs would stay.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        if self.quarantined {
+            return Err(StoreError::Refused("nothing is recorded while git holds a push in quarantine"));
+        }
+        Ok(())
+    }
+}
+
+fn open_error(directory: &Path, error: &gix::Error) -> StoreError {
+    let text = error::chain_of(error);
+    if text.contains("untrusted") || text.contains("ownership") || text.contains("safe.directory") {
+        StoreError::Untrusted(directory.to_owned())
+    } else if text.contains("not find") || text.contains("NoGitRepository") {
+        StoreError::NoRepository(directory.to_owned())
+    } else {
+        StoreError::Open(text)
+    }
+}
+
+/// Our id as gix has it.
+pub(crate) fn object_id(id: Oid) -> gix::ObjectId {
+    gix::ObjectId::from_bytes_or_panic(id.as_bytes())
+}
+
+/// gix's id as we have it.
+pub(crate) fn oid(id: &gix::oid) -> Oid {
+    Oid::from_bytes(id.as_bytes()).expect("gix ids are 20 or 32 bytes, as ours")
+}

@@ -1,0 +1,227 @@
+//! Chains as they are: every commit that our refs or their citations reach, inspected once.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZero;
+use std::sync::{Mutex, mpsc};
+
+use super::error::StoreError;
+use super::{Store, names, object_id};
+use crate::domain::chain::{self, Link};
+use crate::domain::ids::{ChainId, Oid};
+
+/// A ref that holds a chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChainRef {
+    /// The chain that the ref's name says.
+    pub chain: ChainId,
+    /// The remote it was fetched from; none for our own refs.
+    pub remote: Option<String>,
+    /// Whether it is a chain of seals.
+    pub sealed: bool,
+    /// The full ref name.
+    pub name: String,
+    /// Where it points.
+    pub tip: Oid,
+}
+
+/// Everything read from the repository's chains.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The refs that were read.
+    pub refs: Vec<ChainRef>,
+    /// Refs below ours whose names are no chain's.
+    pub odd_refs: Vec<String>,
+    /// Every commit of an entry, by id.
+    pub links: HashMap<Oid, Link>,
+    /// Commits that a chain or citation names and that are not here.
+    pub missing: Vec<MissingCommit>,
+}
+
+/// A commit that is named and not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingCommit {
+    /// Its id.
+    pub commit: Oid,
+    /// Who names it: a commit, or none for a ref.
+    pub named_by: Option<Oid>,
+    /// Whether the clone is shallow exactly there.
+    pub shallow: bool,
+}
+
+impl Store {
+    /// The refs of all chains: ours and those fetched from remotes.
+    ///
+    /// # Errors
+    /// When refs cannot be listed.
+    pub fn chain_refs(&self) -> Result<(Vec<ChainRef>, Vec<String>), StoreError> {
+        let (mut refs, mut odd) = (Vec::new(), Vec::new());
+        for prefix in [names::CHAINS, names::SEALED, names::REMOTES] {
+            for (name, tip) in self.list_refs(prefix)? {
+                match parse_chain_ref(&name, tip) {
+                    Some(Some(found)) => refs.push(found),
+                    Some(None) => {}
+                    None => odd.push(name),
+                }
+            }
+        }
+        refs.sort();
+        Ok((refs, odd))
+    }
+
+    /// Reads and inspects every entry that `refs` reach, following first parents and citations.
+    ///
+    /// # Errors
+    /// When the object database fails; a missing or undecodable commit is part of the result instead.
+    pub fn read_history(&self) -> Result<History, StoreError> {
+        let (refs, odd_refs) = self.chain_refs()?;
+        let tips: Vec<Oid> = refs.iter().map(|r| r.tip).collect();
+        let (links, missing) = self.read_links(&tips)?;
+        Ok(History { refs, odd_refs, links, missing })
+    }
+
+    /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
+    fn read_links(&self, tips: &[Oid]) -> Result<(HashMap<Oid, Link>, Vec<MissingCommit>), StoreError> {
+        const BATCH: usize = 64;
+        type Batch = Vec<(Oid, Vec<u8>)>;
+        let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let (send, receive) = mpsc::sync_channel::<Batch>(workers * 4);
+        let receive = Mutex::new(receive);
+        let shallow: HashSet<Oid> = self.shallow_commits();
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..workers)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let (mut keys, mut links) = (Vec::new(), Vec::new());
+                        loop {
+                            let next = receive.lock().map(|queue| queue.recv());
+                            let Ok(Ok(batch)) = next else { break links };
+                            for (commit, bytes) in batch {
+                                links.push(chain::inspect(commit, &bytes, &mut keys));
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let walked = self.walk(tips, &shallow, BATCH, |batch| {
+                // A worker ends only when the channel does, so sending cannot fail while walking.
+                let _ = send.send(batch);
+            });
+            drop(send);
+            let mut links = HashMap::new();
+            for handle in handles {
+                let found = handle.join().map_err(|_| StoreError::Corrupt("a verifier panicked".into()))?;
+                links.extend(found.into_iter().map(|link| (link.commit, link)));
+            }
+            Ok((links, walked?))
+        })
+    }
+
+    /// Visits every commit reachable from `tips` once.
+    fn walk(
+        &self,
+        tips: &[Oid],
+        shallow: &HashSet<Oid>,
+        batch_size: usize,
+        mut deliver: impl FnMut(Vec<(Oid, Vec<u8>)>),
+    ) -> Result<Vec<MissingCommit>, StoreError> {
+        let mut seen = HashSet::new();
+        let mut missing = Vec::new();
+        let mut queue: Vec<(Oid, Option<Oid>)> = tips.iter().map(|tip| (*tip, None)).collect();
+        let mut batch = Vec::with_capacity(batch_size);
+        while let Some((commit, named_by)) = queue.pop() {
+            if !seen.insert(commit) {
+                continue;
+            }
+            let Some(bytes) = self.commit_bytes(commit)? else {
+                let shallow = named_by.is_some_and(|child| shallow.contains(&child));
+                missing.push(MissingCommit { commit, named_by, shallow });
+                continue;
+            };
+            for parent in parents_of(&bytes) {
+                queue.push((parent, Some(commit)));
+            }
+            batch.push((commit, bytes));
+            if batch.len() == batch_size {
+                deliver(std::mem::replace(&mut batch, Vec::with_capacity(batch_size)));
+            }
+        }
+        deliver(batch);
+        Ok(missing)
+    }
+
+    /// The content of a commit object, or `None` when it is not here or not a commit.
+    ///
+    /// # Errors
+    /// When it is here and cannot be read.
+    pub fn commit_bytes(&self, commit: Oid) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self
+            .repo
+            .try_find_object(object_id(commit))
+            .map_err(StoreError::read(format_args!("object `{commit}`")))?;
+        Ok(found.filter(|object| object.kind == gix::object::Kind::Commit).map(|object| object.detach().data))
+    }
+
+    /// Reads and inspects one entry.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn read_link(&self, commit: Oid) -> Result<Option<Link>, StoreError> {
+        Ok(self.commit_bytes(commit)?.map(|bytes| chain::inspect(commit, &bytes, &mut Vec::new())))
+    }
+
+    fn shallow_commits(&self) -> HashSet<Oid> {
+        let commits = self.repo.shallow_commits().ok().flatten();
+        commits.iter().flat_map(|list| list.iter()).map(|id| super::oid(id)).collect()
+    }
+}
+
+impl History {
+    /// The commits of the chain that ends at `tip`, newest first, as far as they are here.
+    pub fn first_parents(&self, tip: Oid) -> impl Iterator<Item = &Link> {
+        let mut next = Some(tip);
+        std::iter::from_fn(move || {
+            let link = self.links.get(&next?)?;
+            let has_previous = link.entry.as_ref().is_none_or(|entry| entry.body.seq > 0);
+            next = link.parents.first().copied().filter(|_| has_previous);
+            Some(link)
+        })
+    }
+
+    /// The refs by the chain they hold.
+    pub fn refs_by_chain(&self) -> BTreeMap<ChainId, Vec<&ChainRef>> {
+        let mut by_chain: BTreeMap<ChainId, Vec<&ChainRef>> = BTreeMap::new();
+        for found in &self.refs {
+            by_chain.entry(found.chain).or_default().push(found);
+        }
+        by_chain
+    }
+}
+
+/// Parses a ref name: `None` when it is odd, `Some(None)` when it is ours and holds no chain.
+fn parse_chain_ref(name: &str, tip: Oid) -> Option<Option<ChainRef>> {
+    let (remote, rest) = match name.strip_prefix(names::REMOTES) {
+        Some(rest) => {
+            // A remote's name may hold slashes; the folder and the chain are the last two parts.
+            let (head, chain) = rest.rsplit_once('/')?;
+            match head.rsplit_once('/') {
+                Some((remote, folder)) if folder == "chains" || folder == "sealed" => {
+                    (Some(remote.to_owned()), format!("{folder}/{chain}"))
+                }
+                _ => return Some(None),
+            }
+        }
+        None => (None, name.strip_prefix("refs/receipts/")?.to_owned()),
+    };
+    let (folder, chain) = rest.split_once('/')?;
+    let chain = chain.parse().ok()?;
+    Some(Some(ChainRef { chain, remote, sealed: folder == "sealed", name: name.to_owned(), tip }))
+}
+
+/// The parents in a commit's headers.
+fn parents_of(bytes: &[u8]) -> impl Iterator<Item = Oid> + '_ {
+    bytes
+        .split(|b| *b == b'\n')
+        .skip(1)
+        .map_while(|line| line.strip_prefix(b"parent "))
+        .filter_map(|id| std::str::from_utf8(id).ok().and_then(Oid::from_hex))
+}
