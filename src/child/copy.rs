@@ -1,0 +1,74 @@
+//! Handing output on to writers that may be slow or gone.
+
+use std::{
+    io::{self, Write},
+    thread,
+    time::Duration,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Out,
+    Err,
+}
+
+/// Two writers, each written to until it fails.
+pub(super) struct Writers<'w> {
+    out: Option<&'w mut (dyn Write + Send)>,
+    err: Option<&'w mut (dyn Write + Send)>,
+}
+
+impl<'w> Writers<'w> {
+    pub(super) fn new(out: &'w mut (dyn Write + Send), err: &'w mut (dyn Write + Send)) -> Self {
+        Writers { out: Some(out), err: Some(err) }
+    }
+
+    pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let writer = match stream {
+            Stream::Out => &mut self.out,
+            Stream::Err => &mut self.err,
+        };
+        if let Some(open) = writer
+            && write_all(*open, bytes).is_err()
+        {
+            *writer = None;
+        }
+    }
+
+    /// Write everything that comes, saying so after each chunk.
+    #[cfg(unix)]
+    pub(super) fn write_from(
+        mut self,
+        chunks: &std::sync::mpsc::Receiver<(Stream, Vec<u8>)>,
+        mut written: impl FnMut(),
+    ) {
+        for (stream, bytes) in chunks {
+            self.write(stream, &bytes);
+            written();
+        }
+    }
+}
+
+/// As `Write::write_all` with a flush, but patient with a descriptor that some other program made
+/// non-blocking.
+fn write_all(writer: &mut (dyn Write + Send), mut bytes: &[u8]) -> io::Result<()> {
+    let retry = |error: io::Error| match error.kind() {
+        io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::WouldBlock => {
+            thread::sleep(Duration::from_millis(5));
+            Ok(())
+        }
+        _ => Err(error),
+    };
+    while !bytes.is_empty() {
+        match writer.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) => retry(error)?,
+        }
+    }
+    while let Err(error) = writer.flush() {
+        retry(error)?;
+    }
+    Ok(())
+}
