@@ -55,7 +55,8 @@ impl Link {
         Some(Tip { entry: entry.reference(), commit: self.commit, time: entry.body.time })
     }
 
-    fn finding(&self, code: Code, message: impl Into<String>) -> Finding {
+    /// A finding about this entry.
+    pub fn finding(&self, code: Code, message: impl Into<String>) -> Finding {
         let body = self.entry.as_ref().map(|entry| &entry.body);
         Finding {
             code,
@@ -125,12 +126,23 @@ pub fn inspect(commit: Oid, bytes: &[u8], keys: &mut Vec<Verifier>) -> Link {
     link
 }
 
-/// Checks an entry against the one before it (`None` where it has no parents) and the entries it cites.
+/// What stands before an entry in its chain.
+#[derive(Debug, Clone, Copy)]
+pub enum Before<'a> {
+    /// Nothing: the entry opens its chain.
+    Nothing,
+    /// Another entry.
+    Entry(&'a Link),
+    /// Something that is not here, which whoever reads objects reports.
+    NotHere,
+}
+
+/// Checks an entry against what stands before it and the entries it cites.
 ///
 /// `cited` finds the entry of a parent commit, if it is here.
 pub fn check_link<'a>(
     link: &'a Link,
-    before: Option<&Link>,
+    before: Before<'_>,
     cited: impl Fn(&Oid) -> Option<&'a Link>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -138,18 +150,20 @@ pub fn check_link<'a>(
     let body = &entry.body;
     let mut say = |code, message: String| findings.push(link.finding(code, message));
 
-    match before.map(|before| (before, before.entry.as_ref())) {
-        None => check_opening(link, body, &mut say),
-        // What stands before cannot be read: said there.
-        Some((_, None)) => {}
-        Some((before, Some(previous))) => {
-            check_successor(body, previous, &mut say);
+    match before {
+        Before::Nothing => check_opening(link, body, &mut say),
+        Before::NotHere => {}
+        Before::Entry(before) => {
+            // Where the entry before cannot be read, that is said there.
+            if let Some(previous) = &before.entry {
+                check_successor(body, previous, &mut say);
+            }
             if link.ident != before.ident {
                 say(Code::WrongAuthor, "author differs from that of the entry before".into());
             }
         }
     }
-    check_citations(link, body, before.is_some(), cited, &mut say);
+    check_citations(link, body, !matches!(before, Before::Nothing), cited, &mut say);
     findings
 }
 

@@ -12,3 +12,4 @@ pub mod revoked;
 pub mod secret_paths;
 pub mod signers;
 pub mod sshsig;
+pub mod verify;

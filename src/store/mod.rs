@@ -16,10 +16,9 @@ use std::path::{Path, PathBuf};
 use gix::sec::trust::Mapping;
 
 pub use error::StoreError;
-pub use read::{ChainRef, History};
 pub use refs::{Head, RefMove};
 pub use state::ChainScope;
-pub use write::{AppendOptions, Appended};
+pub use write::{AppendOptions, AppendReport, Appended};
 
 use crate::domain::ids::{Oid, Timestamp};
 

@@ -1,52 +1,14 @@
 //! Chains as they are: every commit that our refs or their citations reach, inspected once.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::sync::{Mutex, mpsc};
 
 use super::error::StoreError;
 use super::{Store, names, object_id};
 use crate::domain::chain::{self, Link};
-use crate::domain::ids::{ChainId, Oid};
-
-/// A ref that holds a chain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChainRef {
-    /// The chain that the ref's name says.
-    pub chain: ChainId,
-    /// The remote it was fetched from; none for our own refs.
-    pub remote: Option<String>,
-    /// Whether it is a chain of seals.
-    pub sealed: bool,
-    /// The full ref name.
-    pub name: String,
-    /// Where it points.
-    pub tip: Oid,
-}
-
-/// Everything read from the repository's chains.
-#[derive(Debug, Default)]
-pub struct History {
-    /// The refs that were read.
-    pub refs: Vec<ChainRef>,
-    /// Refs below ours whose names are no chain's.
-    pub odd_refs: Vec<String>,
-    /// Every commit of an entry, by id.
-    pub links: HashMap<Oid, Link>,
-    /// Commits that a chain or citation names and that are not here.
-    pub missing: Vec<MissingCommit>,
-}
-
-/// A commit that is named and not here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingCommit {
-    /// Its id.
-    pub commit: Oid,
-    /// Who names it: a commit, or none for a ref.
-    pub named_by: Option<Oid>,
-    /// Whether the clone is shallow exactly there.
-    pub shallow: bool,
-}
+use crate::domain::ids::Oid;
+use crate::domain::verify::{ChainRef, History, MissingCommit};
 
 impl Store {
     /// The refs of all chains: ours and those fetched from remotes.
@@ -73,10 +35,10 @@ impl Store {
     /// # Errors
     /// When the object database fails; a missing or undecodable commit is part of the result instead.
     pub fn read_history(&self) -> Result<History, StoreError> {
-        let (refs, odd_refs) = self.chain_refs()?;
+        let (refs, _) = self.chain_refs()?;
         let tips: Vec<Oid> = refs.iter().map(|r| r.tip).collect();
         let (links, missing) = self.read_links(&tips)?;
-        Ok(History { refs, odd_refs, links, missing })
+        Ok(History { refs, links, missing })
     }
 
     /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
@@ -172,28 +134,6 @@ impl Store {
     fn shallow_commits(&self) -> HashSet<Oid> {
         let commits = self.repo.shallow_commits().ok().flatten();
         commits.iter().flat_map(|list| list.iter()).map(|id| super::oid(id)).collect()
-    }
-}
-
-impl History {
-    /// The commits of the chain that ends at `tip`, newest first, as far as they are here.
-    pub fn first_parents(&self, tip: Oid) -> impl Iterator<Item = &Link> {
-        let mut next = Some(tip);
-        std::iter::from_fn(move || {
-            let link = self.links.get(&next?)?;
-            let has_previous = link.entry.as_ref().is_none_or(|entry| entry.body.seq > 0);
-            next = link.parents.first().copied().filter(|_| has_previous);
-            Some(link)
-        })
-    }
-
-    /// The refs by the chain they hold.
-    pub fn refs_by_chain(&self) -> BTreeMap<ChainId, Vec<&ChainRef>> {
-        let mut by_chain: BTreeMap<ChainId, Vec<&ChainRef>> = BTreeMap::new();
-        for found in &self.refs {
-            by_chain.entry(found.chain).or_default().push(found);
-        }
-        by_chain
     }
 }
 

@@ -1,0 +1,405 @@
+//! The whole picture: every chain that can be reached, held against itself and against what others say of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::chain::{self, Before, Link};
+use super::fact::Fact;
+use super::finding::{Code, Finding};
+use super::ids::{ChainId, Digest, EntryRef, KeyId, Oid};
+use super::revoked::Revoked;
+
+/// A ref that holds a chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChainRef {
+    /// The chain that the ref's name says.
+    pub chain: ChainId,
+    /// The remote it was fetched from; none for our own refs.
+    pub remote: Option<String>,
+    /// Whether it is a chain of seals.
+    pub sealed: bool,
+    /// The full ref name.
+    pub name: String,
+    /// Where it points.
+    pub tip: Oid,
+}
+
+/// A commit that is named and not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingCommit {
+    /// Its id.
+    pub commit: Oid,
+    /// The commit that names it; none for a ref.
+    pub named_by: Option<Oid>,
+    /// Whether the clone is shallow exactly there.
+    pub shallow: bool,
+}
+
+/// Everything read from a repository's chains.
+#[derive(Debug, Default)]
+pub struct History {
+    /// The refs that were read.
+    pub refs: Vec<ChainRef>,
+    /// Every commit of an entry, by id.
+    pub links: HashMap<Oid, Link>,
+    /// Commits that a ref, chain or citation names and that are not here.
+    pub missing: Vec<MissingCommit>,
+}
+
+impl History {
+    /// The entries of the chain that ends at `tip`, newest first, as far as they are here.
+    pub fn first_parents(&self, tip: Oid) -> impl Iterator<Item = &Link> {
+        let mut next = Some(tip);
+        std::iter::from_fn(move || {
+            let link = self.links.get(&next?)?;
+            let has_previous = link.entry.as_ref().is_none_or(|entry| entry.body.seq > 0);
+            next = link.parents.first().copied().filter(|_| has_previous);
+            Some(link)
+        })
+    }
+}
+
+/// What a verdict rests on besides the history itself.
+pub struct Trust<'a> {
+    /// The projects whose entries are accepted; none where that cannot be told.
+    pub repos: Option<&'a BTreeSet<Oid>>,
+    /// Whether a key is known.
+    pub knows: &'a dyn Fn(&KeyId) -> bool,
+    /// Revoked keys and their last good heads.
+    pub revoked: &'a Revoked,
+    /// The tree of a commit, where the commit is here.
+    pub tree_of: &'a dyn Fn(Oid) -> Option<Oid>,
+}
+
+/// What is said about one chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainSummary {
+    /// The chain.
+    pub chain: ChainId,
+    /// Who signs it, where its tip could be read.
+    pub signer: Option<KeyId>,
+    /// Whether the signer is known.
+    pub known: bool,
+    /// How many entries were reached.
+    pub entries: u64,
+    /// The highest seq that an entry of another chain names; what comes after could be cut without a trace.
+    pub anchored: Option<u64>,
+    /// Whether the chain is here only as a remote's.
+    pub remote_only: bool,
+    /// Whether its ref is gone and a seal stands for it.
+    pub sealed: bool,
+}
+
+/// The result of looking at everything.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    /// All that was found, sorted by chain and seq.
+    pub findings: Vec<Finding>,
+    /// Every chain.
+    pub chains: Vec<ChainSummary>,
+    /// How many entries were looked at.
+    pub entries: u64,
+    /// Commits whose entry is sound, strictly signed and by a known key that is not revoked: only these may
+    /// change the state of a known receipt.
+    pub counted: HashSet<Oid>,
+    /// Commits whose entry is sound and by a key that is not known.
+    pub strangers: HashSet<Oid>,
+}
+
+/// Which commits each chain's own refs, or an effective seal in their place, reach.
+struct Reach {
+    by_chain: BTreeMap<ChainId, HashSet<Oid>>,
+    sealed: BTreeSet<ChainId>,
+    has_ref: BTreeSet<ChainId>,
+}
+
+/// Checks every entry, link, citation, mention and seal of `history`.
+pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
+    let mut findings = Vec::new();
+    for link in history.links.values() {
+        findings.extend(link.findings.iter().cloned());
+        findings.extend(chain::check_link(link, before(history, link), |oid| history.links.get(oid)));
+        check_repo(history, link, trust, &mut findings);
+        check_binding(link, trust, &mut findings);
+        if let Some(entry) = &link.entry
+            && (!entry.unknown_fields.is_empty() || matches!(entry.body.fact, Fact::Unknown { .. }))
+        {
+            let message = match &entry.body.fact {
+                Fact::Unknown { kind, .. } => format!("unknown kind `{kind}`"),
+                _ => format!("unknown fields `{}`", entry.unknown_fields.join("`, `")),
+            };
+            findings.push(link.finding(Code::UnknownKind, message));
+        }
+    }
+    findings.extend(missing_objects(history));
+    for found in &history.refs {
+        findings.extend(history.links.get(&found.tip).and_then(|link| chain::check_ref(link, found.chain)));
+    }
+    let reach = reach(history, trust);
+    let mut anchors = BTreeMap::new();
+    check_names(history, &reach, &mut anchors, &mut findings);
+    check_equivocation(history, &mut findings);
+    let revoked = check_revoked(history, trust, &mut findings);
+    let chains = summaries(history, trust, &reach, &anchors, &mut findings);
+
+    let broken: HashSet<Oid> = findings
+        .iter()
+        .filter(|finding| finding.code.weight() == super::finding::Weight::Broken)
+        .filter(|finding| finding.code != Code::Equivocation)
+        .filter_map(|finding| finding.commit)
+        .collect();
+    let mut verdict = Verdict { entries: history.links.len() as u64, chains, ..Default::default() };
+    for link in history.links.values() {
+        let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) else { continue };
+        if broken.contains(&link.commit) || revoked.contains(&link.commit) {
+            continue;
+        }
+        if (trust.knows)(&entry.body.signer) {
+            verdict.counted.insert(link.commit);
+        } else {
+            verdict.strangers.insert(link.commit);
+        }
+    }
+    findings.sort_by(|a, b| {
+        (a.chain, a.seq, a.code, a.commit, &a.message).cmp(&(b.chain, b.seq, b.code, b.commit, &b.message))
+    });
+    findings.dedup();
+    verdict.findings = findings;
+    verdict
+}
+
+fn before<'a>(history: &'a History, link: &Link) -> Before<'a> {
+    let opens = link.entry.as_ref().is_some_and(|entry| entry.body.seq == 0);
+    match link.parents.first() {
+        Some(parent) if !opens => match history.links.get(parent) {
+            Some(previous) => Before::Entry(previous),
+            None => Before::NotHere,
+        },
+        _ => Before::Nothing,
+    }
+}
+
+/// Reports a foreign project once a chain, where the chain starts.
+fn check_repo(history: &History, link: &Link, trust: &Trust<'_>, findings: &mut Vec<Finding>) {
+    let (Some(entry), Some(repos)) = (&link.entry, trust.repos) else { return };
+    if !matches!(before(history, link), Before::Entry(_)) && !repos.contains(&entry.body.repo) {
+        let message = format!("belongs to project `{}`, which is not this one", entry.body.repo);
+        findings.push(link.finding(Code::WrongRepo, message));
+    }
+}
+
+fn check_binding(link: &Link, trust: &Trust<'_>, findings: &mut Vec<Finding>) {
+    let Some(entry) = &link.entry else { return };
+    let (commit, tree) = match &entry.body.fact {
+        Fact::CommitBound(bound) => (bound.commit, bound.tree),
+        Fact::LinesApplied(applied) => (applied.commit, applied.tree),
+        _ => return,
+    };
+    if let Some(actual) = (trust.tree_of)(commit)
+        && actual != tree
+    {
+        let message = format!("commit `{commit}` has tree `{actual}`, not `{tree}`");
+        findings.push(link.finding(Code::WrongBinding, message));
+    }
+}
+
+fn missing_objects(history: &History) -> Vec<Finding> {
+    history
+        .missing
+        .iter()
+        .map(|missing| {
+            let code = if missing.shallow { Code::Shallow } else { Code::MissingObject };
+            let message = match missing.shallow {
+                true => format!("history is cut here by a shallow clone: commit `{}`", missing.commit),
+                false => format!("commit `{}` is not in the repository", missing.commit),
+            };
+            match missing.named_by.and_then(|commit| history.links.get(&commit)) {
+                Some(link) => link.finding(code, message),
+                None => {
+                    let named = history.refs.iter().find(|found| found.tip == missing.commit);
+                    let chain = named.map(|found| found.chain);
+                    Finding { code, chain, seq: None, commit: Some(missing.commit), receipt: None, message }
+                }
+            }
+        })
+        .collect()
+}
+
+fn reach(history: &History, trust: &Trust<'_>) -> Reach {
+    let mut reach = Reach { by_chain: BTreeMap::new(), sealed: BTreeSet::new(), has_ref: BTreeSet::new() };
+    for found in &history.refs {
+        reach.has_ref.insert(found.chain);
+        let commits = reach.by_chain.entry(found.chain).or_default();
+        for link in history.first_parents(found.tip) {
+            if !commits.insert(link.commit) {
+                break;
+            }
+        }
+    }
+    // A seal stands for a chain only where the chain has no ref at all; one set back is not excused.
+    for found in history.refs.iter().filter(|found| found.sealed) {
+        for seal in history.first_parents(found.tip) {
+            let Some(entry) = seal.entry.as_ref().filter(|entry| entry.signed) else { continue };
+            if !matches!(entry.body.fact, Fact::ChainsSealed(_)) {
+                continue;
+            }
+            for cite in &entry.body.cites {
+                let tip = seal.parents.iter().filter_map(|parent| history.links.get(parent));
+                let tip = tip.filter(|link| link.reference() == Some(*cite)).find_map(|link| {
+                    let sealed = link.entry.as_ref()?;
+                    let entitled =
+                        sealed.body.signer == entry.body.signer || (trust.knows)(&entry.body.signer);
+                    entitled.then_some(link.commit)
+                });
+                if let Some(tip) = tip.filter(|_| !reach.has_ref.contains(&cite.chain)) {
+                    reach.sealed.insert(cite.chain);
+                    let commits = reach.by_chain.entry(cite.chain).or_default();
+                    commits.extend(history.first_parents(tip).map(|link| link.commit));
+                }
+            }
+        }
+    }
+    reach
+}
+
+/// Checks that everything which a reachable entry names is still reached by its own chain, and notes how far
+/// each chain is anchored by others.
+fn check_names(
+    history: &History,
+    reach: &Reach,
+    anchors: &mut BTreeMap<ChainId, u64>,
+    findings: &mut Vec<Finding>,
+) {
+    let mut places: HashMap<(ChainId, u64), HashSet<Digest>> = HashMap::new();
+    for (chain, commits) in &reach.by_chain {
+        for commit in commits {
+            if let Some(entry) = history.links.get(commit).and_then(Link::reference)
+                && entry.chain == *chain
+            {
+                places.entry((entry.chain, entry.seq)).or_default().insert(entry.digest);
+            }
+        }
+    }
+    for link in history.links.values() {
+        let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) else { continue };
+        let body = &entry.body;
+        let mentions = body.fact.mentions();
+        let own = body.fact.citations().into_iter().filter(|cite| cite.chain == body.chain);
+        for named in body.cites.iter().copied().chain(mentions).chain(own) {
+            let there = places.get(&(named.chain, named.seq));
+            if there.is_some_and(|digests| digests.contains(&named.digest)) {
+                if named.chain != body.chain {
+                    let anchor = anchors.entry(named.chain).or_default();
+                    *anchor = (*anchor).max(named.seq);
+                }
+                continue;
+            }
+            findings.push(missing_name(reach, link, named, there.is_some()));
+        }
+    }
+}
+
+fn missing_name(reach: &Reach, link: &Link, named: EntryRef, places: &HashMap<EntryRef, bool>) -> Finding {
+    let by = link.reference().map_or(String::new(), |by| format!(" (named by `{}@{}`)", by.chain, by.seq));
+    let place = format!("`{}@{}`", named.chain, named.seq);
+    let (code, message) = if taken {
+        (Code::Equivocation, format!("{place} is another entry here than `{}`{by}", named.digest))
+    } else if reach.by_chain.contains_key(&named.chain) {
+        (Code::Truncated, format!("entry {place} is gone{by}"))
+    } else {
+        (Code::MissingChain, format!("chain of {place} is gone{by}"))
+    };
+    Finding {
+        code,
+        chain: Some(named.chain),
+        seq: Some(named.seq),
+        commit: Some(link.commit),
+        receipt: link.entry.as_ref().and_then(|entry| entry.body.receipt),
+        message,
+    }
+}
+
+fn check_equivocation(history: &History, findings: &mut Vec<Finding>) {
+    let mut places: HashMap<(ChainId, u64), Vec<&Link>> = HashMap::new();
+    for link in history.links.values() {
+        if let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) {
+            places.entry((entry.body.chain, entry.body.seq)).or_default().push(link);
+        }
+    }
+    for mut claimants in places.into_values().filter(|links| links.len() > 1) {
+        claimants.sort_by_key(|link| link.commit);
+        for link in &claimants {
+            let others: Vec<_> = claimants
+                .iter()
+                .filter(|other| other.commit != link.commit)
+                .map(|other| format!("`{}`", other.commit))
+                .collect();
+            let message = format!("the same place is claimed by {}", others.join(", "));
+            findings.push(link.finding(Code::Equivocation, message));
+        }
+    }
+}
+
+/// Finds entries of revoked keys that are neither a last good head nor an ancestor of one.
+fn check_revoked(history: &History, trust: &Trust<'_>, findings: &mut Vec<Finding>) -> HashSet<Oid> {
+    let mut refused = HashSet::new();
+    for revocation in trust.revoked.entries() {
+        let mut good = HashSet::new();
+        let mut queue: Vec<Oid> = history
+            .links
+            .values()
+            .filter(|link| link.reference().is_some_and(|entry| revocation.heads.contains(&entry)))
+            .map(|link| link.commit)
+            .collect();
+        while let Some(commit) = queue.pop() {
+            if good.insert(commit)
+                && let Some(link) = history.links.get(&commit)
+            {
+                queue.extend(&link.parents);
+            }
+        }
+        for link in history.links.values() {
+            let Some(entry) = &link.entry else { continue };
+            if entry.body.signer == revocation.key && !good.contains(&link.commit) {
+                refused.insert(link.commit);
+                let message =
+                    format!("key `{}` is revoked and this is not among its last good heads", revocation.key);
+                findings.push(link.finding(Code::Revoked, message));
+            }
+        }
+    }
+    refused
+}
+
+fn summaries(
+    history: &History,
+    trust: &Trust<'_>,
+    reach: &Reach,
+    anchors: &BTreeMap<ChainId, u64>,
+    findings: &mut Vec<Finding>,
+) -> Vec<ChainSummary> {
+    let mut summaries = Vec::new();
+    for (chain, commits) in &reach.by_chain {
+        let first = commits
+            .iter()
+            .filter_map(|commit| history.links.get(commit))
+            .filter_map(|link| Some((link.entry.as_ref()?.body.seq, link)))
+            .min_by_key(|(seq, link)| (*seq, link.commit));
+        let signer = first.and_then(|(_, link)| Some(link.entry.as_ref()?.body.signer.clone()));
+        let known = signer.as_ref().is_some_and(|signer| (trust.knows)(signer));
+        if let (Some((_, link)), Some(signer), false) = (first, &signer, known) {
+            let message = format!("`{signer}` is not a known key ({} entries)", commits.len());
+            findings.push(Finding { seq: None, ..link.finding(Code::UnknownSigner, message) });
+        }
+        let refs = || history.refs.iter().filter(|found| found.chain == *chain);
+        summaries.push(ChainSummary {
+            chain: *chain,
+            signer,
+            known,
+            entries: commits.len() as u64,
+            anchored: anchors.get(chain).copied(),
+            remote_only: reach.has_ref.contains(chain) && refs().all(|found| found.remote.is_some()),
+            sealed: reach.sealed.contains(chain),
+        });
+    }
+    summaries
+}
