@@ -6,6 +6,7 @@ pub mod commit;
 pub mod entry;
 pub mod fact;
 pub mod finding;
+pub mod fold;
 pub mod ids;
 pub mod redact;
 pub mod revoked;

@@ -298,7 +298,7 @@ fn check_names(
     }
 }
 
-fn missing_name(reach: &Reach, link: &Link, named: EntryRef, places: &HashMap<EntryRef, bool>) -> Finding {
+fn missing_name(reach: &Reach, link: &Link, named: EntryRef, taken: bool) -> Finding {
     let by = link.reference().map_or(String::new(), |by| format!(" (named by `{}@{}`)", by.chain, by.seq));
     let place = format!("`{}@{}`", named.chain, named.seq);
     let (code, message) = if taken {

@@ -19,8 +19,8 @@ const SALT: usize = 16;
 /// What an entry keeps beside its chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// The name in the entry's folder.
-    pub name: [u8; 64],
+    /// What names it in the entry's folder: a blob goes by its salted digest, a tree by its id.
+    pub digest: Option<Digest>,
     /// The object.
     pub oid: Oid,
 }
@@ -76,9 +76,7 @@ impl Store {
             redactions: (redactions > 0).then_some(redactions),
             truncated: whole.is_some(),
         };
-        let mut name = [0; 64];
-        name.copy_from_slice(artifact.to_hex().as_bytes());
-        Ok((Content::Detached(detached), Some(Kept { name, oid: id })))
+        Ok((Content::Detached(detached), Some(Kept { digest: Some(artifact), oid: id })))
     }
 
     /// Writes an object of any kind.
@@ -100,8 +98,8 @@ impl Store {
         let mut entries: Vec<Entry> = kept
             .iter()
             .map(|kept| Entry {
-                mode: EntryKind::Blob.into(),
-                filename: kept.name.as_slice().into(),
+                mode: if kept.digest.is_some() { EntryKind::Blob } else { EntryKind::Tree }.into(),
+                filename: kept.digest.map_or_else(|| kept.oid.to_hex(), |digest| digest.to_hex()).into(),
                 oid: object_id(kept.oid),
             })
             .collect();

@@ -1,23 +1,34 @@
 //! Everything that touches git: facts out, one guarded write in. The only place that knows gix.
 
 mod artifacts;
+mod current;
 mod error;
 mod git;
 pub mod keys;
 mod lock;
+mod notes;
 mod once;
 mod read;
 mod refs;
+mod setup;
 mod state;
+mod transport;
+mod tree;
+mod worktree;
 mod write;
 
 use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
 
+pub use current::OpenReceipt;
 pub use error::StoreError;
+pub use notes::NoteLine;
 pub use refs::{Head, RefMove};
-pub use state::ChainScope;
+pub use setup::{check_git_version, fetch_refspecs};
+pub use state::{ChainScope, host_name};
+pub use transport::Transfer;
+pub use worktree::{TreeChange, Worktree};
 pub use write::{AppendOptions, AppendReport, Appended};
 
 use crate::domain::ids::{Oid, Timestamp};

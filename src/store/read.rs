@@ -158,7 +158,7 @@ fn parse_chain_ref(name: &str, tip: Oid) -> Option<Option<ChainRef>> {
 }
 
 /// The parents in a commit's headers.
-fn parents_of(bytes: &[u8]) -> impl Iterator<Item = Oid> + '_ {
+pub(super) fn parents_of(bytes: &[u8]) -> impl Iterator<Item = Oid> + '_ {
     bytes
         .split(|b| *b == b'\n')
         .skip(1)

@@ -294,6 +294,11 @@ impl Store {
     ) -> Result<(Vec<Kept>, u64), StoreError> {
         let may_stay_anyway = matches!(fact, Fact::RemarkMade(_) | Fact::ReplayChecked(_));
         let (mut kept, mut count) = (Vec::new(), 0);
+        if let Fact::SnapshotTaken(snapshot) = fact {
+            let trees = std::iter::once(snapshot.worktree).chain(snapshot.index);
+            let trees = trees.filter(|tree| *tree != self.empty_tree());
+            kept.extend(trees.map(|tree| Kept { digest: None, oid: tree }));
+        }
         for (_, content) in fact.contents_mut() {
             let Some((pending, found)) = redacted(content, redactor) else { continue };
             count += found;
@@ -581,28 +586,33 @@ impl Store {
         Ok(table)
     }
 
-    /// The entry that already has an idempotency key in the scope's chain or one it continues.
+    /// Every idempotency key of the scope's chain and those it continues, with the receipt it was used for.
     ///
     /// # Errors
-    /// When the chain cannot be read.
-    pub fn find_once(
+    /// When a chain cannot be read.
+    pub fn known_once(
         &self,
         scope: &ChainScope,
         signer: &Signer,
-        key: &str,
-    ) -> Result<Option<(Oid, Body)>, StoreError> {
-        let Some(state) = self.load_state(scope, signer.id()) else { return Ok(None) };
-        let mut chain = Some(state.chain);
-        while let Some(id) = chain {
-            let Some(commit) = self.find_ref(&format!("{}{id}", names::CHAINS))? else { return Ok(None) };
-            let tip = self.tip_at(commit, id)?;
-            let table = self.once_table(id, Some(&tip))?;
-            if let Some(found) = self.entry_with_once(&table, key)? {
-                return Ok(Some(found));
+    ) -> Result<HashMap<String, Option<ReceiptId>>, StoreError> {
+        let mut known = HashMap::new();
+        let mut chain = self.load_state(scope, signer.id()).map(|state| state.chain);
+        while let Some(id) = chain.take() {
+            let mut next = self.find_ref(&format!("{}{id}", names::CHAINS))?;
+            while let Some(commit) = next.take() {
+                let Some(bytes) = self.commit_bytes(commit)? else { break };
+                let Ok(layout) = commit::parse(&bytes) else { break };
+                let Ok(read) = Body::read(layout.body) else { break };
+                if let Some(key) = read.body.once {
+                    known.entry(key).or_insert(read.body.receipt);
+                }
+                match read.body.fact {
+                    Fact::ChainOpened(opened) => chain = opened.continues.map(|entry| entry.chain),
+                    _ => next = layout.parents.first().copied(),
+                }
             }
-            chain = self.continued_from(commit)?;
         }
-        Ok(None)
+        Ok(known)
     }
 
     fn entry_with_once(&self, table: &OnceTable, key: &str) -> Result<Option<(Oid, Body)>, StoreError> {

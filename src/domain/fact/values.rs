@@ -453,3 +453,28 @@ impl<'de> Deserialize<'de> for LineSet {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
+
+impl LineSet {
+    /// Lines in either.
+    pub fn union(&self, other: &LineSet) -> LineSet {
+        Self::from_ranges(self.0.iter().chain(&other.0).copied().collect())
+    }
+
+    /// Lines here and not in `other`.
+    pub fn minus(&self, other: &LineSet) -> LineSet {
+        let mut left = Vec::new();
+        for &(first, last) in &self.0 {
+            let mut from = first;
+            for &(a, b) in other.0.iter().filter(|&&(a, b)| a <= last && b >= first) {
+                if a > from {
+                    left.push((from, a - 1));
+                }
+                from = from.max(b.saturating_add(1));
+            }
+            if from <= last {
+                left.push((from, last));
+            }
+        }
+        LineSet(left)
+    }
+}

@@ -1,0 +1,248 @@
+//! People's side: words in, words out. The only place that prints.
+
+pub mod error;
+pub mod render;
+pub mod ui;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use crate::commands::{self, Context, Report};
+use crate::env::Env;
+use render::Render;
+use ui::{ColorChoice, Text};
+
+/// Signed, hash-linked receipts of agent and human work, inside the repository's own refs
+#[derive(Debug, Parser)]
+#[command(name = "git-receipt", bin_name = "git receipt", version, max_term_width = 100)]
+#[command(
+    after_help = "`git receipt init` sets a repository up; `git receipt demo` shows it all in seconds."
+)]
+pub struct Cli {
+    /// Run as if started in PATH
+    #[arg(short = 'C', value_name = "PATH", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print one JSON object a line, where a command lists things
+    #[arg(long, global = true, conflicts_with = "json")]
+    pub jsonl: bool,
+    /// When to colour
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: ColorChoice,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    #[allow(missing_docs)]
+    Init(commands::init::Args),
+    #[allow(missing_docs)]
+    Deinit(commands::init::DeinitArgs),
+    #[allow(missing_docs)]
+    Status(commands::status::Args),
+    #[allow(missing_docs)]
+    Open(commands::open::Args),
+    #[allow(missing_docs)]
+    Record(commands::record::Args),
+    #[allow(missing_docs)]
+    Run(commands::run::Args),
+    #[allow(missing_docs)]
+    Close(commands::close::Args),
+    #[allow(missing_docs)]
+    Remark(commands::remark::Args),
+    #[allow(missing_docs)]
+    Bind(commands::bind::Args),
+    #[allow(missing_docs)]
+    Log(commands::log::Args),
+    #[allow(missing_docs)]
+    Show(commands::show::Args),
+    #[allow(missing_docs)]
+    List(commands::list::Args),
+    #[allow(missing_docs)]
+    Trace(commands::log::TraceArgs),
+    #[allow(missing_docs)]
+    Verify(commands::verify::Args),
+    #[allow(missing_docs)]
+    Key(commands::key::Args),
+    #[allow(missing_docs)]
+    Import(commands::import::Args),
+    #[allow(missing_docs)]
+    Push(commands::share::PushArgs),
+    #[allow(missing_docs)]
+    Fetch(commands::share::FetchArgs),
+    #[allow(missing_docs)]
+    Demo(commands::demo::Args),
+    #[allow(missing_docs)]
+    #[command(hide = true)]
+    Generate(commands::generate::Args),
+}
+
+/// How output is wanted.
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    json: bool,
+    jsonl: bool,
+    color: bool,
+}
+
+/// Runs the program with the arguments of a process and returns its exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let wants_json =
+        args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json" || arg == "--jsonl");
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, wants_json),
+    };
+    let mut env = Env::new();
+    if let Some(directory) = &cli.directory {
+        // git's own -C changes the directory, and hooks, children and relative paths must agree with that.
+        if let Err(error) = std::env::set_current_dir(directory) {
+            let error = anyhow::Error::new(error).context(format!("cannot go to `{}`", directory.display()));
+            return fail(&error, wants_json);
+        }
+    }
+    env.man_page =
+        matches!(cli.command, Command::Init(_)).then(|| render::generated::man_page().unwrap_or_default());
+    let color = match cli.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            env.stdout_is_terminal
+                && env.var_os("NO_COLOR").is_none()
+                && env.var("TERM").is_none_or(|term| term != "dumb")
+        }
+    };
+    let output = Output { json: cli.json, jsonl: cli.jsonl, color };
+    match dispatch(cli.command, env, output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error, output.json || output.jsonl),
+    }
+}
+
+fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
+    use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
+    use commands::{share, show, status, verify};
+    match command {
+        Command::Demo(args) => {
+            let quiet = output.json || output.jsonl;
+            let say = |line: &str| if quiet { Ok(()) } else { ui::print(&format!("{line}\n")) };
+            return finish(&demo::run(&env, &args, &say)?, output);
+        }
+        Command::Generate(args) => {
+            return finish(&generate::write_files(&args, render::generated::files(args.what)?)?, output);
+        }
+        Command::Run(args) => {
+            let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+            let ran = run::run(env, &args, &mut out, &mut err)?;
+            for notice in &ran.notices {
+                ui::talk("receipt", &ui::safe(notice));
+            }
+            return finish(&ran, output);
+        }
+        _ => {}
+    }
+    let ctx = Context::open(env)?;
+    let code = match command {
+        Command::Init(args) => finish(&init::run(&ctx, &args)?, output),
+        Command::Deinit(args) => finish(&init::deinit(&ctx, &args)?, output),
+        Command::Status(args) => finish(&status::run(&ctx, &args)?, output),
+        Command::Open(args) => finish(&open::run(&ctx, &args)?, output),
+        Command::Record(args) => finish(&record::run(&ctx, &args)?, output),
+        Command::Close(args) => finish(&close::run(&ctx, &args)?, output),
+        Command::Remark(args) => finish(&remark::run(&ctx, &args)?, output),
+        Command::Bind(args) => finish(&bind::run(&ctx, &args)?, output),
+        Command::Log(args) => finish(&log::run(&ctx, &args)?, output),
+        Command::Show(args) => finish(&show::run(&ctx, &args)?, output),
+        Command::List(args) => finish(&list::run(&ctx, &args)?, output),
+        Command::Trace(args) => finish(&log::trace(&ctx, &args)?, output),
+        Command::Verify(args) => finish(&verify::run(&ctx, &args)?, output),
+        Command::Key(args) => finish(&key::run(&ctx, &args)?, output),
+        Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
+        Command::Push(args) => finish(&share::push(&ctx, &args)?, output),
+        Command::Fetch(args) => finish(&share::fetch(&ctx, &args)?, output),
+        Command::Run(_) | Command::Demo(_) | Command::Generate(_) => Ok(2),
+    };
+    for notice in ctx.notices.borrow().iter() {
+        ui::talk("note", &ui::safe(notice));
+    }
+    code
+}
+
+/// Prints a report in the form that is wanted.
+fn finish<R: Report + Render>(report: &R, output: Output) -> anyhow::Result<u8> {
+    let text = if output.jsonl {
+        render::json_lines(report)?
+    } else if output.json {
+        render::json(report)?
+    } else {
+        let mut text = Text::new(output.color);
+        match report.instead() {
+            Some(bytes) => {
+                ui::print_bytes(bytes)?;
+                return Ok(report.exit_code());
+            }
+            None => report.render(&mut text),
+        }
+        text.into_string()
+    };
+    ui::print(&text)?;
+    Ok(report.exit_code())
+}
+
+fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
+    let report = error::report(error);
+    if json {
+        // A failure that cannot even be written has its exit code left.
+        let _ = ui::print(&format!("{}\n", serde_json::to_string(&report).unwrap_or_default()));
+    } else {
+        ui::talk("error", &ui::safe_lines(&report.message));
+        for cause in &report.causes {
+            ui::talk("  because", &ui::safe_lines(cause));
+        }
+        if let Some(hint) = &report.hint {
+            ui::talk(" hint", &ui::safe_lines(hint));
+        }
+    }
+    ExitCode::from(report.code)
+}
+
+/// Reports what clap says: help and version are results, the rest is wrong usage.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() {
+        return match ui::print(&error.to_string()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(2),
+        };
+    }
+    let text = error.to_string();
+    if json {
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let report = error::ErrorReport {
+            schema: "git-receipt/error/1",
+            code: 2,
+            message,
+            causes: Vec::new(),
+            hint: Some(
+                "`git receipt help` lists the commands, and `git receipt help COMMAND` its options".into(),
+            ),
+        };
+        let _ = ui::print(&format!("{}\n", serde_json::to_string(&report).unwrap_or_default()));
+    } else {
+        eprint!("{text}");
+    }
+    ExitCode::from(2)
+}
+
+/// The parser, for man pages and completions.
+pub fn parser() -> clap::Command {
+    Cli::command()
+}

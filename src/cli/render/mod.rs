@@ -1,0 +1,67 @@
+//! Reports to text for people and to JSON for programs.
+
+pub mod generated;
+mod text;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ui::Text;
+use crate::commands::Report;
+
+/// A report's form for people.
+pub trait Render {
+    /// Writes it.
+    fn render(&self, text: &mut Text);
+
+    /// Bytes to print as they are in place of any text.
+    fn instead(&self) -> Option<&[u8]> {
+        None
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a, R> {
+    schema: String,
+    #[serde(flatten)]
+    report: &'a R,
+}
+
+fn schema_of<R: Report>() -> String {
+    format!("git-receipt/{}/1", R::NAME)
+}
+
+/// One document.
+///
+/// # Errors
+/// Never in practice: every report has a JSON form.
+pub fn json<R: Report>(report: &R) -> anyhow::Result<String> {
+    let document = Document { schema: schema_of::<R>(), report };
+    Ok(format!("{}\n", serde_json::to_string(&document)?))
+}
+
+/// One object a line: the elements of the report's list, or the report itself where it has none.
+///
+/// # Errors
+/// Never in practice: every report has a JSON form.
+pub fn json_lines<R: Report>(report: &R) -> anyhow::Result<String> {
+    let value = serde_json::to_value(report)?;
+    let list =
+        ["entries", "receipts", "findings", "chains"].into_iter().find_map(|name| match &value[name] {
+            Value::Array(list) => Some(list.clone()),
+            _ => None,
+        });
+    let mut text = String::new();
+    for item in list.unwrap_or_else(|| vec![value]) {
+        let document = match item {
+            Value::Object(mut object) => {
+                object.insert("schema".into(), schema_of::<R>().into());
+                Value::Object(object)
+            }
+            other => other,
+        };
+        text.push_str(&serde_json::to_string(&document)?);
+        text.push('\n');
+    }
+    Ok(text)
+}

@@ -1,0 +1,140 @@
+//! Streams for people: results to standard output, talk to standard error, foreign text defused.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Text of a result, built up line by line.
+pub struct Text {
+    buffer: String,
+    color: bool,
+}
+
+impl Text {
+    /// An empty text.
+    pub fn new(color: bool) -> Self {
+        Text { buffer: String::new(), color }
+    }
+
+    /// Adds a line of our own words; foreign parts go through [`safe`] first.
+    pub fn line(&mut self, line: impl AsRef<str>) {
+        self.buffer.push_str(line.as_ref().trim_end());
+        self.buffer.push('\n');
+    }
+
+    /// Our own words in a style.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// Something good.
+    pub fn good(&self, text: &str) -> String {
+        self.paint(AnsiColor::Green.on_default(), text)
+    }
+
+    /// Something bad.
+    pub fn bad(&self, text: &str) -> String {
+        self.paint(AnsiColor::Red.on_default().bold(), text)
+    }
+
+    /// Something to look at.
+    pub fn warn(&self, text: &str) -> String {
+        self.paint(AnsiColor::Yellow.on_default(), text)
+    }
+
+    /// Something of less weight.
+    pub fn dim(&self, text: &str) -> String {
+        self.paint(Style::new().dimmed(), text)
+    }
+
+    /// A heading.
+    pub fn bold(&self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
+    }
+
+    /// The text.
+    pub fn into_string(self) -> String {
+        self.buffer
+    }
+}
+
+/// Escapes what would steer a terminal or reorder text: control characters, bidirectional and invisible ones.
+pub fn safe(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            let _ = match c {
+                '\n' => shown.write_str("\\n"),
+                '\t' => shown.write_str("\\t"),
+                '\r' => shown.write_str("\\r"),
+                c => write!(shown, "\\u{{{:x}}}", u32::from(c)),
+            };
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// As [`safe`], but lines stay lines.
+pub fn safe_lines(text: &str) -> String {
+    text.split('\n').map(|line| safe(line.strip_suffix('\r').unwrap_or(line))).collect::<Vec<_>>().join("\n")
+}
+
+/// Bidirectional controls, line separators, zero-width characters and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Writes a result to standard output. A reader that went away is no error.
+///
+/// # Errors
+/// When standard output cannot be written for any other reason.
+pub fn print(text: &str) -> io::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], for bytes that are no text.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_bytes(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Says something to the person, beside the result.
+pub fn talk(kind: &str, text: &str) {
+    // With standard error closed there is nobody to talk to.
+    let _ = writeln!(io::stderr().lock(), "{kind}: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_cannot_steer_a_terminal() {
+        assert_eq!(safe("a\u{1b}[31mb\nc\u{202e}d\u{200b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{200b}");
+        assert_eq!(safe("plain – ünïcode 漢字 🎉"), "plain – ünïcode 漢字 🎉");
+        assert_eq!(safe_lines("one\r\ntwo\u{7}"), "one\ntwo\\u{7}");
+    }
+}

@@ -1,0 +1,128 @@
+//! `git receipt bind`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::target::Target;
+use super::{Context, Report, user_error};
+use crate::domain::entry::Draft;
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::CommitBound;
+use crate::domain::ids::Oid;
+use crate::store::NoteLine;
+
+/// Tie receipts to a commit
+///
+/// Writes a signed binding and a note on the commit. Binding again changes nothing.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Receipts, then the commit; without receipts the newest open one of this worktree, without a commit HEAD
+    #[arg(value_name = "R|COMMIT")]
+    pub names: Vec<String>,
+}
+
+/// What `bind` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Bound {
+    /// The commit.
+    pub commit: String,
+    /// Each receipt.
+    pub receipts: Vec<BoundReceipt>,
+}
+
+/// One receipt's binding.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BoundReceipt {
+    /// The receipt.
+    pub receipt: String,
+    /// The chain of the binding.
+    pub chain: String,
+    /// Its place there.
+    pub seq: u64,
+    /// Whether it was bound already.
+    pub existing: bool,
+}
+
+impl Report for Bound {
+    const NAME: &'static str = "bind";
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a name is neither receipt nor commit, or nothing could be written.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Bound> {
+    ctx.check_recording()?;
+    let (receipts, commit) = split_names(ctx, &args.names)?;
+    let commit = match commit {
+        Some(commit) => commit,
+        None => ctx.store.head()?.commit.ok_or_else(|| {
+            user_error("there is no commit yet to bind to", "commit first, or name a commit")
+        })?,
+    };
+    let targets = match receipts.is_empty() {
+        true => vec![ctx.joined(None)?],
+        false => receipts,
+    };
+    bind(ctx, &targets, commit)
+}
+
+/// Ties receipts to a commit with one entry each, and notes them.
+///
+/// # Errors
+/// As appending.
+pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bound> {
+    let missing = || user_error(format!("commit `{}` is not here", commit.to_hex()), "fetch it first");
+    let tree = ctx.store.tree_of(commit)?.ok_or_else(missing)?;
+    let parent = ctx.store.parents_of(commit)?.first().copied();
+    let parent_tree = match parent {
+        Some(parent) => ctx.store.tree_of(parent)?,
+        None => None,
+    };
+    let subject: String = ctx.store.subject_of(commit)?.chars().take(200).collect();
+    let mut bound = Bound { commit: commit.to_hex(), receipts: Vec::new() };
+    let mut lines = Vec::new();
+    for target in targets {
+        let fact = Fact::CommitBound(CommitBound { commit, tree, parent_tree, subject: subject.clone() });
+        let draft = Draft::new(Some(target.receipt), &subject, fact).once(format!(
+            "bound:{}:{}",
+            target.receipt,
+            commit.to_hex()
+        ));
+        let report = ctx.append_about(*target, vec![draft])?;
+        let appended = &report.entries[0];
+        lines.push(NoteLine { commit, receipt: target.receipt, entry: appended.entry });
+        bound.receipts.push(BoundReceipt {
+            receipt: target.receipt.to_string(),
+            chain: appended.entry.chain.to_string(),
+            seq: appended.entry.seq,
+            existing: appended.existing,
+        });
+    }
+    let (name, email) = ctx.author_ident();
+    ctx.store.add_notes(&lines, (&name, &email))?;
+    Ok(bound)
+}
+
+/// Tells receipts from the commit: the last name that is no receipt's is the commit's.
+fn split_names(ctx: &Context, names: &[String]) -> anyhow::Result<(Vec<Target>, Option<Oid>)> {
+    let Some((last, before)) = names.split_last() else { return Ok((Vec::new(), None)) };
+    let mut targets: Vec<Target> =
+        before.iter().map(|name| ctx.find_receipt(name)).collect::<anyhow::Result<_>>()?;
+    // A receipt's id is no revision, and a commit-ish that receipts are bound to is meant as the commit here.
+    if let Some(commit) = ctx.store.resolve_commit(last)?
+        && last.parse::<crate::domain::ids::ReceiptId>().is_err()
+    {
+        return Ok((targets, Some(commit)));
+    }
+    targets.push(ctx.find_receipt(last)?);
+    Ok((targets, None))
+}
+
+impl Context {
+    /// Name and address as they may stand in a commit's headers.
+    pub fn author_ident(&self) -> (String, String) {
+        let (name, email) = self.identity();
+        (crate::domain::commit::clean_ident(&name), crate::domain::commit::clean_ident(&email))
+    }
+}

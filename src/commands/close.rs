@@ -1,0 +1,145 @@
+//! `git receipt close`
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::target::Target;
+use super::{Context, Report, user_error};
+use crate::domain::entry::Draft;
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{CloseStatus, Failure, ReceiptClosed};
+
+/// Close a receipt and say how it ended
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The receipt; the newest open one of this worktree if left out
+    #[arg(value_name = "R")]
+    pub receipt: Option<String>,
+    /// How it ended: completed, rejected, modified, escalated, failed or cancelled
+    #[arg(long, value_name = "S")]
+    pub status: CloseStatus,
+    /// The result in a few words
+    #[arg(short = 'm', long = "message", value_name = "SUMMARY")]
+    pub summary: Option<String>,
+    /// The result in full, from a file or (`-`) from standard input
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Something that is left to do; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub remaining: Vec<String>,
+    /// Why it failed: timeout, tool, model, gate, policy, human, environment or unknown
+    #[arg(long, value_name = "CLASS")]
+    pub failure: Option<Failure>,
+}
+
+/// What `close` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Closed {
+    /// The receipt.
+    pub receipt: String,
+    /// How it ended.
+    pub status: String,
+    /// The chain of the closing entry.
+    pub chain: String,
+    /// Its place there.
+    pub seq: u64,
+}
+
+impl Report for Closed {
+    const NAME: &'static str = "close";
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the receipt is somebody else's or closed already.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Closed> {
+    ctx.check_recording()?;
+    let target = ctx.joined(args.receipt.as_deref())?;
+    let output = match &args.output {
+        Some(path) => super::open::read_text(path)?,
+        None => String::new(),
+    };
+    let fact = ReceiptClosed {
+        status: args.status,
+        output: output.into(),
+        summary: args.summary.clone().unwrap_or_default(),
+        failure: args.failure,
+        remaining: (!args.remaining.is_empty()).then(|| args.remaining.clone()),
+        human_ms: None,
+        agent_ms: None,
+        edits_by_human: None,
+    };
+    let entry = close_receipt(ctx, target, fact)?;
+    Ok(Closed {
+        receipt: target.receipt.to_string(),
+        status: args.status.to_string(),
+        chain: entry.chain.to_string(),
+        seq: entry.seq,
+    })
+}
+
+/// Closes a receipt, in its session's chain if it belongs to one.
+///
+/// # Errors
+/// When the receipt is not open, or somebody else's.
+pub fn close_receipt(
+    ctx: &Context,
+    target: Target,
+    fact: ReceiptClosed,
+) -> anyhow::Result<crate::domain::ids::EntryRef> {
+    ctx.check_may_work(target)?;
+    let title = if fact.summary.is_empty() { fact.status.to_string() } else { fact.summary.clone() };
+    let draft = Draft::new(Some(target.receipt), &title, Fact::ReceiptClosed(fact));
+    let report = ctx.append_about(target, vec![draft])?;
+    ctx.store.note_closed(target.receipt)?;
+    Ok(report.entries[0].entry)
+}
+
+impl Context {
+    /// Refuses work on a receipt that is closed or somebody else's. The list of open receipts answers for
+    /// those of this clone; for others the chains are read.
+    ///
+    /// # Errors
+    /// Says whose it is, or that it is closed.
+    pub fn check_may_work(&self, target: Target) -> anyhow::Result<()> {
+        let me = self.recorder()?.id().clone();
+        let known = self.store.open_receipts().into_iter().find(|open| open.receipt == target.receipt);
+        if let Some(open) = known {
+            if open.owner == me {
+                return Ok(());
+            }
+            return Err(not_yours(target, &open.owner));
+        }
+        let trust = self.trust(None)?;
+        let picture = self.picture(&trust)?;
+        let Some(receipt) = picture.folded.receipt(target.receipt) else {
+            return Err(user_error(
+                format!("receipt `{}` is not here", target.receipt),
+                "run `git receipt fetch`",
+            ));
+        };
+        if receipt.owner != me {
+            return Err(not_yours(target, &receipt.owner));
+        }
+        if receipt.closed.is_some() {
+            return Err(user_error(
+                format!("receipt `{}` is closed", target.receipt),
+                "open another one; `git receipt remark` adds words to a closed one",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn not_yours(target: Target, owner: &crate::domain::ids::KeyId) -> anyhow::Error {
+    user_error(
+        format!(
+            "receipt `{}` belongs to `{owner}`; only its owner states its work and closes it",
+            target.receipt
+        ),
+        "answer with `git receipt remark`, or open a receipt of your own",
+    )
+}

@@ -1,0 +1,204 @@
+//! `git receipt import`
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Context, Report, user_error};
+use crate::agents::claude_code::{self, transcript};
+use crate::agents::gates::GateTable;
+use crate::agents::{Session, Step};
+use crate::domain::entry::{Draft, clean_title};
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::Role;
+use crate::domain::ids::{ReceiptId, Timestamp};
+use crate::domain::secret_paths::looks_secret;
+use crate::store::ChainScope;
+
+/// A session that was quiet for so long is over: what had no result then will get none.
+const QUIET_MS: i64 = 3_600_000;
+
+/// Turn recorded sessions of agents into chains
+///
+/// Nothing is invented, and importing again adds nothing.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Whose format it is
+    #[command(subcommand)]
+    pub format: Format,
+}
+
+/// The formats that can be read.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Format {
+    /// Transcripts of Claude Code, one JSON object a line
+    ClaudeCode {
+        /// The files
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// What was imported.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Imported {
+    /// One element a file.
+    pub sessions: Vec<ImportedSession>,
+}
+
+/// What one file gave.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportedSession {
+    /// The file.
+    pub file: String,
+    /// The session's id.
+    pub session: String,
+    /// The chain it is in; none where the file holds nothing to record.
+    pub chain: Option<String>,
+    /// Entries that were added.
+    pub added: u64,
+    /// Facts that were there already.
+    pub existing: u64,
+    /// Receipts, one a prompt.
+    pub receipts: u64,
+    /// Tool calls in the file.
+    pub tool_calls: u64,
+    /// Calls that a person rejected.
+    pub rejections: u64,
+    /// Calls that failed.
+    pub failures: u64,
+    /// Calls that were interrupted or have no result.
+    pub interrupted: u64,
+    /// Gates in the file.
+    pub gates: u64,
+    /// Retrievals in the file.
+    pub retrievals: u64,
+    /// Tokens read, without cached ones.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Tokens read from a cache.
+    pub cache_read_tokens: u64,
+    /// Tokens written to one.
+    pub cache_write_tokens: u64,
+    /// Secrets that were taken out.
+    pub redactions: u64,
+    /// Lines that could not be read.
+    pub problems: Vec<String>,
+}
+
+impl Report for Imported {
+    const NAME: &'static str = "import";
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or holds no transcript; files before it are imported then.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Imported> {
+    ctx.check_recording()?;
+    let Format::ClaudeCode { files } = &args.format;
+    let gates = gate_table(ctx)?;
+    // Every file is read before anything is written, so that a wrong name among them costs nothing.
+    let sessions = files.iter().map(|file| read(ctx, file, &gates)).collect::<anyhow::Result<Vec<_>>>()?;
+    let imported = files.iter().zip(sessions).map(|(file, session)| import(ctx, file, session));
+    Ok(Imported { sessions: imported.collect::<anyhow::Result<_>>()? })
+}
+
+/// The built-in gates and those of `receipt.gate`, each `name = command words`.
+fn gate_table(ctx: &Context) -> anyhow::Result<GateTable> {
+    let mut table = GateTable::built_in();
+    for line in ctx.store.config_all("receipt.gate") {
+        table.add_lines(&line).context("configuration `receipt.gate`")?;
+    }
+    Ok(table)
+}
+
+fn read(ctx: &Context, file: &Path, gates: &GateTable) -> anyhow::Result<Session> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let null = ctx.store.null_id();
+    let options = claude_code::Options {
+        gates,
+        // Hashing bytes in memory fails for no input there is.
+        blob_id: &|bytes| ctx.store.blob_id(bytes).unwrap_or(null),
+        looks_secret: &looks_secret,
+        root: None,
+        null_tree: null,
+    };
+    transcript::read(&bytes, &options).map_err(|error| {
+        let hint = "transcripts lie below `~/.claude/projects`, one `.jsonl` file a session";
+        user_error(format!("`{}`: {error}", file.display()), hint)
+    })
+}
+
+fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<ImportedSession> {
+    let id = if session.id.is_empty() { file.display().to_string() } else { session.id.clone() };
+    // A sub-agent's own file is a chain of its own beside that of the session it served.
+    let id = session.agent.as_ref().map_or(id.clone(), |agent| format!("{id}/{agent}"));
+    let scope = ChainScope::Session { source: session.source.to_owned(), id: id.clone() };
+    let signer = ctx.recorder()?;
+    let last = session.steps.iter().filter_map(|step| step.time).max();
+    let over = last.is_none_or(|last| ctx.now.unix_ms() - last.unix_ms() > QUIET_MS);
+    let times = times(&session.steps, ctx.now);
+    let mut receipts: HashMap<usize, ReceiptId> = HashMap::new();
+    let (mut drafts, mut draft_times, mut existing) = (Vec::new(), Vec::new(), 0);
+    let known = ctx.store.known_once(&scope, &signer)?;
+    for (step, time) in session.steps.iter().zip(times) {
+        if let Some(receipt) = known.get(&step.once) {
+            if let (Fact::ReceiptOpened(_), Some(receipt)) = (&step.fact, receipt) {
+                receipts.insert(step.prompt, *receipt);
+            }
+            existing += 1;
+            continue;
+        }
+        if !step.settled && !over {
+            continue;
+        }
+        let receipt = *receipts.entry(step.prompt).or_insert_with(|| ctx.store.new_receipt_id(time));
+        let draft = Draft::new(Some(receipt), &clean_title(&step.title), step.fact.clone());
+        drafts.push(draft.once(step.once.clone()));
+        draft_times.push(time);
+    }
+    let report = match drafts.is_empty() {
+        true => Default::default(),
+        false => ctx.append_to(scope.clone(), Role::Agent, Some(&draft_times), drafts)?,
+    };
+    let tally = session.tally;
+    let chain = report.entries.first().map(|entry| entry.entry.chain);
+    let chain = chain.or_else(|| ctx.store.current_chain(&scope, signer.id()));
+    Ok(ImportedSession {
+        file: file.display().to_string(),
+        session: id,
+        chain: chain.map(|chain| chain.to_string()),
+        added: report.entries.len() as u64,
+        existing,
+        receipts: receipts.len() as u64,
+        tool_calls: tally.tool_calls,
+        rejections: tally.rejections,
+        failures: tally.failures,
+        interrupted: tally.interrupted + tally.unknown,
+        gates: tally.gates,
+        retrievals: tally.retrievals,
+        input_tokens: tally.input_tokens,
+        output_tokens: tally.output_tokens,
+        cache_read_tokens: tally.cache_read_tokens,
+        cache_write_tokens: tally.cache_write_tokens,
+        redactions: report.entries.iter().map(|entry| entry.redactions).sum(),
+        problems: session.problems.iter().map(|p| format!("line {}: {}", p.line, p.what)).collect(),
+    })
+}
+
+/// The recorded times, each at least the one before; a step without one has that of the step before.
+fn times(steps: &[Step], now: Timestamp) -> Vec<Timestamp> {
+    let mut latest = steps.iter().find_map(|step| step.time).unwrap_or(now);
+    steps
+        .iter()
+        .map(|step| {
+            latest = step.time.map_or(latest, |time| time.max(latest));
+            latest
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! `git receipt init` and `git receipt deinit`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Context, Report, user_error};
+use crate::store::keys::RECORDER;
+
+/// Set up recording in this repository
+///
+/// Makes this machine's recorder key if there is none, and writes the repository's own configuration. Says each
+/// thing it did; running it again changes nothing, and `deinit` undoes exactly what it did.
+#[derive(Debug, Clone, clap::Args, Default)]
+pub struct Args {
+    /// Leave the man page alone
+    #[arg(long)]
+    pub no_man: bool,
+}
+
+/// Undo what `init` did in this repository
+///
+/// Receipts and keys stay.
+#[derive(Debug, Clone, clap::Args, Default)]
+pub struct DeinitArgs {}
+
+/// What `init` or `deinit` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SetUp {
+    /// Each thing that was changed; nothing where all was in place.
+    pub changes: Vec<String>,
+    /// The project's id.
+    pub repo: Option<String>,
+    /// The fingerprint of the recording key.
+    pub key: Option<String>,
+}
+
+impl Report for SetUp {
+    const NAME: &'static str = "init";
+}
+
+/// What `deinit` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TakenDown {
+    /// Each thing that was changed.
+    pub changes: Vec<String>,
+}
+
+impl Report for TakenDown {
+    const NAME: &'static str = "deinit";
+}
+
+/// The configuration key that keeps what `init` set, so that `deinit` undoes exactly that.
+const SET_BY_INIT: &str = "receipt.setByInit";
+
+/// Runs `init`.
+///
+/// # Errors
+/// On an unborn branch, in a shallow clone, or when something cannot be written.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
+    ctx.store.check_writable()?;
+    crate::store::check_git_version()?;
+    let mut changes = Vec::new();
+    let repo = repo_id(ctx)?;
+    let key = recorder(ctx, &mut changes)?;
+    let mut set = |name: &str, value: &str, unless_set: bool| -> anyhow::Result<()> {
+        if unless_set && ctx.store.config(name).is_some() {
+            return Ok(());
+        }
+        if ctx.store.config_all(name).iter().any(|known| known == value) {
+            return Ok(());
+        }
+        ctx.store.add_config(name, value)?;
+        ctx.store.add_config(SET_BY_INIT, &format!("{name}={value}"))?;
+        changes.push(format!("configuration `{name}` = `{value}`"));
+        Ok(())
+    };
+    set("receipt.repo", &repo, true)?;
+    if ctx.store.config("receipt.clone").is_none() {
+        let id = crate::domain::ids::hex(&ctx.store.random::<8>());
+        set("receipt.clone", &id, true)?;
+    }
+    if let Some((branch, _)) = ctx.store.default_branch()?.or_else(|| current_branch(ctx)) {
+        set("receipt.defaultBranch", &branch, true)?;
+    }
+    for remote in ctx.store.remote_names() {
+        for refspec in crate::store::fetch_refspecs(&remote) {
+            set(&format!("remote.{remote}.fetch"), &refspec, false)?;
+        }
+    }
+    set("notes.rewriteRef", crate::store::names::NOTES, false)?;
+    set("notes.displayRef", crate::store::names::NOTES, false)?;
+    // Every entry is a commit; without this an everyday fetch would tell the remote about each of them.
+    set("fetch.negotiationAlgorithm", "skipping", true)?;
+    for refs in ["refs/receipts/*", "refs/receipts-remotes/*"] {
+        set("log.excludeDecoration", refs, false)?;
+    }
+    if !args.no_man
+        && let Some(path) = install_man_page(ctx)?
+    {
+        changes.push(format!("man page `{}`", path.display()));
+    }
+    Ok(SetUp { changes, repo: Some(repo), key: Some(key) })
+}
+
+fn current_branch(ctx: &Context) -> Option<(String, crate::domain::ids::Oid)> {
+    let head = ctx.store.head().ok()?;
+    head.branch.zip(head.commit)
+}
+
+/// The project's id: the lowest of HEAD's root commits.
+fn repo_id(ctx: &Context) -> anyhow::Result<String> {
+    if let Some(kept) = ctx.store.config("receipt.repo") {
+        return Ok(kept);
+    }
+    let head = ctx.store.head()?;
+    let commit = head.commit.ok_or_else(|| {
+        user_error(
+            "there is no commit yet, and the first commit is what names the project",
+            "commit something first, then run `git receipt init` again",
+        )
+    })?;
+    let roots = ctx.store.roots_of(commit)?.ok_or_else(|| {
+        user_error(
+            "this clone is shallow, so the project's first commit cannot be told",
+            "run `git fetch --unshallow` first",
+        )
+    })?;
+    let lowest = roots.first().map(ToString::to_string);
+    lowest.ok_or_else(|| user_error("HEAD's history has no first commit", "run `git fsck`"))
+}
+
+fn recorder(ctx: &Context, changes: &mut Vec<String>) -> anyhow::Result<String> {
+    if ctx.env.var_os("GIT_RECEIPT_KEY_FILE").is_none() {
+        let folder = ctx.key_dir()?;
+        let path = folder.path(RECORDER);
+        if !path.exists() {
+            let comment = format!("git-receipt recorder on {}", crate::store::host_name());
+            folder.create(RECORDER, &ctx.store.random(), &comment)?;
+            changes.push(format!("recorder key `{}`", path.display()));
+        }
+    }
+    Ok(ctx.recorder()?.id().to_string())
+}
+
+/// Puts the man page where `man`, and so `git receipt --help`, finds it: beside a `bin` folder of the path's
+/// that is the user's own, which is where man-db looks without being told.
+fn install_man_page(ctx: &Context) -> anyhow::Result<Option<std::path::PathBuf>> {
+    let data = ctx
+        .env
+        .var_os("XDG_DATA_HOME")
+        .map(std::path::PathBuf::from)
+        .or_else(|| ctx.env.home().map(|home| home.join(".local").join("share")));
+    let Some(folder) = data.map(|data| data.join("man").join("man1")) else { return Ok(None) };
+    let path = folder.join("git-receipt.1");
+    let page = ctx.env.man_page.as_deref().unwrap_or_default();
+    if std::fs::read(&path).is_ok_and(|there| there == page) {
+        return Ok(None);
+    }
+    // A read-only home is no reason to fail: the page is a convenience.
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, page));
+    if let Err(error) = written {
+        ctx.notice(format!("no man page written to `{}`: {error}", path.display()));
+        return Ok(None);
+    }
+    Ok(Some(path))
+}
+
+/// Runs `deinit`.
+///
+/// # Errors
+/// When the configuration cannot be written.
+pub fn deinit(ctx: &Context, _args: &DeinitArgs) -> anyhow::Result<TakenDown> {
+    let mut changes = Vec::new();
+    for set in ctx.store.config_all(SET_BY_INIT) {
+        let Some((name, value)) = set.split_once('=') else { continue };
+        if ctx.store.remove_config(name, value)? {
+            changes.push(format!("configuration `{name}` = `{value}` removed"));
+        }
+    }
+    ctx.store.remove_config_all(SET_BY_INIT)?;
+    Ok(TakenDown { changes })
+}

@@ -1,0 +1,235 @@
+//! Use cases, one file each: its arguments, its `run`, its report. Nothing here prints.
+
+pub mod bind;
+pub mod close;
+pub mod demo;
+pub mod generate;
+pub mod import;
+pub mod init;
+pub mod key;
+pub mod list;
+pub mod log;
+pub mod open;
+pub mod record;
+pub mod remark;
+pub mod run;
+pub mod share;
+pub mod show;
+pub mod status;
+pub mod summary;
+pub mod target;
+pub mod trust;
+pub mod verify;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::domain::entry::Draft;
+use crate::domain::fact::data::Role;
+use crate::domain::ids::{Oid, Timestamp};
+use crate::domain::redact::Redactor;
+use crate::env::{self, Env};
+use crate::store::keys::{KeyDir, RECORDER, Signer};
+use crate::store::{AppendOptions, AppendReport, ChainScope, OpenOptions, Store};
+
+/// What a command tells: a value whose JSON form is a contract. `cli::render` has the form for people.
+pub trait Report: Serialize + schemars::JsonSchema {
+    /// The name in the schema's id, `git-receipt/<name>/1`.
+    const NAME: &'static str;
+
+    /// The exit code that the report asks for.
+    fn exit_code(&self) -> u8 {
+        0
+    }
+}
+
+/// A failure that the person can do something about.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct UserError {
+    /// What went wrong: lower case, names the thing in backticks, no full stop.
+    pub message: String,
+    /// What helps.
+    pub hint: Option<String>,
+    /// The exit code.
+    pub code: u8,
+}
+
+/// Makes an error with a hint and exit code 2.
+pub fn user_error(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    UserError { message: message.into(), hint: Some(hint.into()), code: 2 }.into()
+}
+
+/// What every command in a repository needs.
+pub struct Context {
+    /// The world outside.
+    pub env: Env,
+    /// The repository.
+    pub store: Store,
+    /// When the command started.
+    pub now: Timestamp,
+    /// Words for the person, said after the command.
+    pub notices: std::cell::RefCell<Vec<String>>,
+}
+
+impl Context {
+    /// Opens the repository.
+    ///
+    /// # Errors
+    /// When there is none that can be used.
+    pub fn open(env: Env) -> anyhow::Result<Self> {
+        let now = env.now();
+        let store = Store::open(&OpenOptions {
+            directory: env.directory.clone(),
+            now,
+            quarantined: env.var_os("GIT_QUARANTINE_PATH").is_some(),
+            entropy: env::entropy,
+        })?;
+        Ok(Context { env, store, now, notices: Default::default() })
+    }
+
+    /// Says something to the person when the command is done.
+    pub fn notice(&self, text: impl Into<String>) {
+        self.notices.borrow_mut().push(text.into());
+    }
+
+    /// The folder of this machine's keys.
+    ///
+    /// # Errors
+    /// When there is no home to have it in.
+    pub fn key_dir(&self) -> anyhow::Result<KeyDir> {
+        key_dir(&self.env)
+    }
+
+    /// The project's id, as `init` kept it.
+    ///
+    /// # Errors
+    /// When `init` has not run here.
+    pub fn repo_id(&self) -> anyhow::Result<Oid> {
+        let kept = self.store.config("receipt.repo").ok_or_else(|| {
+            user_error("`git receipt` is not set up in this repository", "run `git receipt init` first")
+        })?;
+        kept.parse().with_context(|| "configuration `receipt.repo`".to_owned())
+    }
+
+    /// Whether something shall be recorded at all.
+    pub fn is_recording(&self) -> bool {
+        !self.env.is_off() && self.store.config_bool("receipt.enabled") != Some(false)
+    }
+
+    /// Refuses where recording is switched off or not set up.
+    ///
+    /// # Errors
+    /// Says how to switch it on.
+    pub fn check_recording(&self) -> anyhow::Result<()> {
+        if self.env.is_off() {
+            return Err(user_error("recording is switched off by `GIT_RECEIPT`", "unset `GIT_RECEIPT`"));
+        }
+        if !self.is_recording() {
+            let hint = "`git config receipt.enabled true` switches it on";
+            return Err(user_error("recording is switched off by `receipt.enabled`", hint));
+        }
+        self.repo_id().map(drop)
+    }
+
+    /// The key that records: `GIT_RECEIPT_KEY_FILE`, else this machine's recorder.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn recorder(&self) -> anyhow::Result<Signer> {
+        let path = match self.env.var_os("GIT_RECEIPT_KEY_FILE") {
+            Some(path) => PathBuf::from(path),
+            None => self.key_dir()?.path(RECORDER),
+        };
+        if !path.exists() {
+            let message = format!("no key at `{}`", path.display());
+            return Err(user_error(message, "`git receipt init` makes one, or set `GIT_RECEIPT_KEY_FILE`"));
+        }
+        Ok(Signer::load(&path)?)
+    }
+
+    /// The rules for taking out secrets, with the user's own.
+    ///
+    /// # Errors
+    /// When a pattern of the user's is none.
+    pub fn redactor(&self) -> anyhow::Result<Redactor> {
+        Redactor::new(&self.store.config_all("receipt.redact")).context("configuration `receipt.redact`")
+    }
+
+    /// Name and address for author lines: git's, else what the system knows.
+    pub fn identity(&self) -> (String, String) {
+        let user = || self.env.var("USER").or_else(|| self.env.var("LOGNAME"));
+        let name = self.store.config("user.name").filter(|name| !name.trim().is_empty());
+        let name = name.or_else(user).unwrap_or_else(|| "unknown".into());
+        let email = self.store.config("user.email").filter(|email| !email.trim().is_empty());
+        let email = email.unwrap_or_else(|| {
+            format!("{}@{}", user().unwrap_or_else(|| "unknown".into()), crate::store::host_name())
+        });
+        (name, email)
+    }
+
+    /// What a new chain says about its writer: a label, never evidence.
+    pub fn role(&self) -> Role {
+        if ["CLAUDECODE", "AI_AGENT"].iter().any(|name| self.env.var_os(name).is_some()) {
+            Role::Agent
+        } else if self.env.var("CI").is_some_and(|value| value != "false") {
+            Role::Ci
+        } else {
+            Role::Human
+        }
+    }
+
+    /// Appends to the console chain of the recording key.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append(&self, drafts: Vec<Draft>) -> anyhow::Result<AppendReport> {
+        self.append_to(ChainScope::Console, self.role(), None, drafts)
+    }
+
+    /// Appends to a chain of the recording key.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_to(
+        &self,
+        scope: ChainScope,
+        role: Role,
+        times: Option<&[Timestamp]>,
+        drafts: Vec<Draft>,
+    ) -> anyhow::Result<AppendReport> {
+        self.check_recording()?;
+        let signer = self.recorder()?;
+        let redactor = self.redactor()?;
+        let (name, email) = self.identity();
+        let options = AppendOptions {
+            signer: &signer,
+            scope,
+            role,
+            name,
+            email,
+            repo: self.repo_id()?,
+            redactor: &redactor,
+            times,
+        };
+        let report = self.store.append(&options, drafts)?;
+        for stale in &report.cleared {
+            let age = stale.age.as_secs_f32();
+            self.notice(format!("cleared stale lock `{}`, {age:.1} s old", stale.path.display()));
+        }
+        Ok(report)
+    }
+}
+
+/// The folder of this machine's keys.
+///
+/// # Errors
+/// When there is no home to have it in.
+pub fn key_dir(env: &Env) -> anyhow::Result<KeyDir> {
+    let home = env.config_home().ok_or_else(|| {
+        user_error("there is no folder for keys: neither `XDG_CONFIG_HOME` nor `HOME` is set", "set `HOME`")
+    })?;
+    Ok(KeyDir::new(&home))
+}

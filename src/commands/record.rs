@@ -1,0 +1,165 @@
+//! `git receipt record`
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::target::Target;
+use super::{Context, Report, user_error};
+use crate::domain::entry::Draft;
+use crate::domain::fact::{Fact, KINDS, ReadFact};
+
+/// Append facts given as JSON lines to a receipt
+///
+/// Each line is an object `{"kind":…,"data":{…},"once"?:…,"title"?:…}`. Content fields take `{"text":"…"}` of
+/// any length; long or sensitive ones are redacted and kept beside the chain.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A file of JSON lines; standard input if left out or `-`
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: PathBuf,
+    /// The receipt; the newest open one of this worktree if left out
+    #[arg(long, value_name = "R")]
+    pub receipt: Option<String>,
+    /// Append all lines or none
+    #[arg(long)]
+    pub atomic: bool,
+}
+
+/// What `record` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Recorded {
+    /// The receipt.
+    pub receipt: String,
+    /// Entries that were added.
+    pub added: u64,
+    /// Lines whose `once` key was there already.
+    pub existing: u64,
+    /// Secrets that were taken out.
+    pub redactions: u64,
+    /// One element a line, in order.
+    pub entries: Vec<RecordedEntry>,
+}
+
+/// One line's entry.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RecordedEntry {
+    /// The chain.
+    pub chain: String,
+    /// The place there.
+    pub seq: u64,
+    /// The digest.
+    pub digest: String,
+    /// The commit.
+    pub commit: String,
+    /// Whether it was there already.
+    pub existing: bool,
+}
+
+impl Report for Recorded {
+    const NAME: &'static str = "record";
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    kind: String,
+    data: Value,
+    #[serde(default)]
+    once: Option<String>,
+    #[serde(default)]
+    title: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Names the line that is no fact; with `--atomic`, or when the first line is wrong, nothing is recorded.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Recorded> {
+    ctx.check_recording()?;
+    let target = ctx.joined(args.receipt.as_deref())?;
+    let bytes = super::open::read_bytes(&args.file)?;
+    let lines = bytes.split(|b| *b == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+    let mut drafts = Vec::new();
+    let mut wrong = None;
+    for (index, line) in lines {
+        match draft(target, line) {
+            Ok(draft) => drafts.push(draft),
+            Err(problem) => {
+                let place = format!("line {} of `{}`", index + 1, args.file.display());
+                let hint = "each line is {\"kind\":…,\"data\":{…}}; see `docs/format.md` for the kinds";
+                wrong = Some(user_error(format!("{place}: {problem}"), hint));
+                break;
+            }
+        }
+    }
+    if let Some(error) = wrong {
+        if !args.atomic && !drafts.is_empty() {
+            let kept = drafts.len();
+            append(ctx, target, drafts)?;
+            return Err(error.context(format!("{kept} lines before it were recorded")));
+        }
+        return Err(error);
+    }
+    append(ctx, target, drafts)
+}
+
+fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<Recorded> {
+    let works = drafts.iter().any(|draft| {
+        !matches!(
+            draft.fact,
+            Fact::RemarkMade(_) | Fact::CommitBound(_) | Fact::CommitRebound(_) | Fact::ReplayChecked(_)
+        )
+    });
+    if works {
+        ctx.check_may_work(target)?;
+    }
+    let closes = drafts.iter().any(|draft| matches!(draft.fact, Fact::ReceiptClosed(_)));
+    let report = ctx.append_about(target, drafts)?;
+    if closes {
+        ctx.store.note_closed(target.receipt)?;
+    }
+    let existing = report.entries.iter().filter(|entry| entry.existing).count() as u64;
+    Ok(Recorded {
+        receipt: target.receipt.to_string(),
+        added: report.entries.len() as u64 - existing,
+        existing,
+        redactions: report.entries.iter().map(|entry| entry.redactions).sum(),
+        entries: report
+            .entries
+            .iter()
+            .map(|entry| RecordedEntry {
+                chain: entry.entry.chain.to_string(),
+                seq: entry.entry.seq,
+                digest: entry.entry.digest.to_string(),
+                commit: entry.commit.to_hex(),
+                existing: entry.existing,
+            })
+            .collect(),
+    })
+}
+
+/// Reads one line as a draft.
+fn draft(target: Target, line: &[u8]) -> Result<Draft, String> {
+    let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if !KINDS.contains(&line.kind.as_str()) {
+        return Err(format!("unknown kind `{}`", line.kind.escape_debug()));
+    }
+    let ReadFact { fact, unknown_fields } =
+        Fact::read(&line.kind, line.data).map_err(|error| format!("data of `{}`: {error}", line.kind))?;
+    if !unknown_fields.is_empty() {
+        return Err(format!("`{}` has no field `{}`", line.kind, unknown_fields.join("`, `")));
+    }
+    if fact.concerns_chain() == Some(true) || matches!(fact, Fact::ReceiptOpened(_)) {
+        return Err(format!("`{}` has a command of its own", line.kind));
+    }
+    let title = line.title.unwrap_or_default();
+    let mut draft = Draft::new(Some(target.receipt), &title, fact);
+    draft.once = line.once;
+    for cite in draft.fact.citations() {
+        draft = draft.citing(cite);
+    }
+    Ok(draft)
+}

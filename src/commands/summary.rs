@@ -1,0 +1,168 @@
+//! A receipt in numbers: what `list`, `status` and `show` say of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::trust::TrustSet;
+use super::verify::Picture;
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{GateResult, ToolStatus};
+use crate::domain::fold::Receipt;
+
+/// One receipt in a line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Summary {
+    /// Its id.
+    pub receipt: String,
+    /// `open`, or how it was closed.
+    pub state: String,
+    /// When it was opened.
+    pub opened: String,
+    /// When it was closed.
+    pub closed: Option<String>,
+    /// The task in a few words.
+    pub summary: String,
+    /// The agent that did it.
+    pub agent: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The key that opened it.
+    pub owner: String,
+    /// Whose key that is, as far as known.
+    pub principal: Option<String>,
+    /// Whether the key is known.
+    pub known: bool,
+    /// Entries that count.
+    pub entries: u64,
+    /// Tool calls.
+    pub tool_calls: u64,
+    /// Of these, how many a person or policy refused.
+    pub rejections: u64,
+    /// Of these, how many failed.
+    pub failures: u64,
+    /// Of these, how many were interrupted or have no result.
+    pub interrupted: u64,
+    /// Gates by what they said last.
+    pub gates: Vec<GateState>,
+    /// Files touched, at most 1,000 named.
+    pub files: Vec<String>,
+    /// Tokens by model.
+    pub usage: Vec<Usage>,
+    /// Commits that it is bound to.
+    pub commits: Vec<String>,
+}
+
+/// The last word of a gate.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GateState {
+    /// Its name.
+    pub gate: String,
+    /// `passed`, `failed`, `skipped` or `error`.
+    pub result: String,
+    /// Whether it stated no output when it was signed.
+    pub unproven: bool,
+    /// How often it ran.
+    pub runs: u64,
+}
+
+/// Tokens used by a model.
+#[derive(Debug, Clone, Serialize, JsonSchema, Default)]
+pub struct Usage {
+    /// The model.
+    pub model: String,
+    /// Messages counted.
+    pub messages: u64,
+    /// Tokens read, without cached ones.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Tokens read from a cache.
+    pub cache_read_tokens: u64,
+    /// Tokens written to one.
+    pub cache_write_tokens: u64,
+}
+
+/// Sums up a receipt.
+pub fn summarize(receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summary {
+    let mut gates: BTreeMap<&str, GateState> = BTreeMap::new();
+    let mut usage: BTreeMap<&str, Usage> = BTreeMap::new();
+    let mut files = BTreeSet::new();
+    let mut summary = Summary {
+        receipt: receipt.id.to_string(),
+        state: state_of(receipt),
+        opened: receipt.opened_at.to_string(),
+        closed: receipt.closed.map(|(_, time)| time.to_string()),
+        summary: String::new(),
+        agent: None,
+        model: None,
+        owner: receipt.owner.to_string(),
+        principal: trust.name_of(&receipt.owner),
+        known: receipt.known,
+        entries: receipt.steps.len() as u64,
+        tool_calls: 0,
+        rejections: 0,
+        failures: 0,
+        interrupted: 0,
+        gates: Vec::new(),
+        files: Vec::new(),
+        usage: Vec::new(),
+        commits: receipt.bound.iter().map(|commit| commit.to_hex()).collect(),
+    };
+    for fact in facts(receipt, picture) {
+        match fact {
+            Fact::ReceiptOpened(opened) => {
+                summary.summary = opened.summary.clone();
+                summary.agent = opened.agent.as_ref().map(|agent| agent.tool.clone());
+                summary.model = opened.agent.as_ref().and_then(|agent| agent.model.clone());
+            }
+            Fact::ToolCalled(call) => {
+                summary.tool_calls += 1;
+                match call.status {
+                    ToolStatus::Denied => summary.rejections += 1,
+                    ToolStatus::Error => summary.failures += 1,
+                    ToolStatus::Interrupted | ToolStatus::Unknown => summary.interrupted += 1,
+                    ToolStatus::Ok => {}
+                }
+                files.extend(call.files.iter().map(|file| file.path.to_string()));
+            }
+            Fact::GateChecked(gate) => {
+                let runs = gates.get(gate.gate.as_str()).map_or(0, |known| known.runs) + 1;
+                let state = GateState {
+                    gate: gate.gate.clone(),
+                    result: gate.result.to_string(),
+                    unproven: gate.output.is_none() && gate.result != GateResult::Skipped,
+                    runs,
+                };
+                gates.insert(&gate.gate, state);
+            }
+            Fact::UsageCounted(counted) => {
+                let sum = usage.entry(&counted.model).or_default();
+                sum.model.clone_from(&counted.model);
+                sum.messages += 1;
+                sum.input_tokens += counted.input_tokens;
+                sum.output_tokens += counted.output_tokens;
+                sum.cache_read_tokens += counted.cache_read_tokens.unwrap_or(0);
+                sum.cache_write_tokens += counted.cache_write_tokens.unwrap_or(0);
+                summary.model.get_or_insert_with(|| counted.model.clone());
+            }
+            _ => {}
+        }
+    }
+    summary.gates = gates.into_values().collect();
+    summary.usage = usage.into_values().collect();
+    summary.files = files.into_iter().take(1000).collect();
+    summary
+}
+
+/// `open`, or how it was closed.
+pub fn state_of(receipt: &Receipt) -> String {
+    receipt.closed.map_or_else(|| "open".into(), |(status, _)| status.to_string())
+}
+
+/// The facts of a receipt, in order.
+pub fn facts<'p>(receipt: &'p Receipt, picture: &'p Picture) -> impl Iterator<Item = &'p Fact> {
+    let entries = receipt.steps.iter().filter_map(|step| picture.link(&step.commit)?.entry.as_ref());
+    entries.map(|entry| &entry.body.fact)
+}

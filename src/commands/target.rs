@@ -1,0 +1,111 @@
+//! Which receipt a command is about.
+
+use super::{Context, user_error};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{EntryRef, ReceiptId};
+
+/// A receipt that was found, and the entry that opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// Its first entry, for citing it from another chain.
+    pub opened: EntryRef,
+}
+
+impl Context {
+    /// The receipt that a recording command joins: the one given, else `GIT_RECEIPT_ID`, else the newest open
+    /// one of this worktree.
+    ///
+    /// # Errors
+    /// When there is none, or what was given names none or several.
+    pub fn joined(&self, given: Option<&str>) -> anyhow::Result<Target> {
+        let from_env = self.env.var("GIT_RECEIPT_ID");
+        if let Some(name) = given.or(from_env.as_deref()) {
+            return self.find_receipt(name);
+        }
+        let open = self.store.newest_open_here().ok_or_else(|| {
+            user_error(
+                "no receipt is open in this worktree",
+                "open one with `git receipt open -m SUMMARY`, or name one with `--receipt`",
+            )
+        })?;
+        Ok(Target { receipt: open.receipt, opened: open.opened })
+    }
+
+    /// Finds a receipt by id, unique part of its id, `@`, `@~N`, or a commit it is bound to.
+    ///
+    /// # Errors
+    /// When nothing or more than one receipt answers to `name`.
+    pub fn find_receipt(&self, name: &str) -> anyhow::Result<Target> {
+        let open = self.store.open_receipts();
+        if let Some(found) = open.iter().find(|open| open.receipt.to_string() == name) {
+            return Ok(Target { receipt: found.receipt, opened: found.opened });
+        }
+        let found = self.find_receipts(name)?;
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(user_error(
+                format!("no receipt answers to `{name}`"),
+                "`git receipt list` shows those that are here",
+            )),
+            several => {
+                let ids: Vec<_> = several.iter().take(5).map(|t| format!("`{}`", t.receipt)).collect();
+                let message = format!("`{name}` could be {} receipts: {}", several.len(), ids.join(", "));
+                Err(user_error(message, "give more of the id"))
+            }
+        }
+    }
+
+    /// Every receipt that answers to `name`.
+    fn find_receipts(&self, name: &str) -> anyhow::Result<Vec<Target>> {
+        let history = self.store.read_history()?;
+        let mut opened: Vec<(crate::domain::ids::Timestamp, Target)> = Vec::new();
+        let mut bound: Vec<(crate::domain::ids::Oid, ReceiptId)> = Vec::new();
+        for link in history.links.values() {
+            let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) else { continue };
+            let Some(receipt) = entry.body.receipt else { continue };
+            match &entry.body.fact {
+                Fact::ReceiptOpened(_) => {
+                    opened.push((entry.body.time, Target { receipt, opened: entry.reference() }));
+                }
+                Fact::CommitBound(fact) => bound.push((fact.commit, receipt)),
+                Fact::CommitRebound(fact) => bound.push((fact.to, receipt)),
+                Fact::LinesApplied(fact) => bound.push((fact.commit, receipt)),
+                _ => {}
+            }
+        }
+        opened.sort_by_key(|(time, target)| (*time, target.receipt));
+        opened.dedup_by_key(|(_, target)| target.receipt);
+        if let Some(back) = steps_back(name) {
+            let back = back.map_err(|()| {
+                user_error(format!("`{name}` is no receipt"), "`@~1` is the receipt before the newest")
+            })?;
+            return Ok(opened.iter().rev().nth(back).map(|(_, target)| *target).into_iter().collect());
+        }
+        if name.len() >= 4 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            let upper = name.to_ascii_uppercase();
+            let fits = |target: &Target| {
+                let id = target.receipt.to_string();
+                id.starts_with(&upper) || id.ends_with(&upper)
+            };
+            let found: Vec<_> = opened.iter().map(|(_, target)| *target).filter(fits).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        let Some(commit) = self.store.resolve_commit(name)? else { return Ok(Vec::new()) };
+        let ids: std::collections::BTreeSet<_> =
+            bound.iter().filter(|(to, _)| *to == commit).map(|(_, receipt)| *receipt).collect();
+        Ok(opened.iter().map(|(_, target)| *target).filter(|target| ids.contains(&target.receipt)).collect())
+    }
+}
+
+/// Reads `@` and `@~N`.
+fn steps_back(name: &str) -> Option<Result<usize, ()>> {
+    let rest = name.strip_prefix('@')?;
+    if rest.is_empty() {
+        return Some(Ok(0));
+    }
+    Some(rest.strip_prefix('~').and_then(|n| n.parse().ok()).ok_or(()))
+}

@@ -1,0 +1,316 @@
+//! `git receipt verify`
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::trust::TrustSet;
+use super::{Context, Report};
+use crate::domain::chain::Link;
+use crate::domain::fact::Fact;
+use crate::domain::finding::{self, Code, Finding, Weight};
+use crate::domain::fold::{self, Folded};
+use crate::domain::ids::{ChainId, Oid};
+use crate::domain::verify::{self, History, Trust, Verdict};
+
+/// Check every entry: bytes, signatures, links, citations, authority and artifacts
+///
+/// Exits with 0 when all is well, 1 when anything is broken, 4 when evidence is incomplete (unknown signers,
+/// shallow history). Every finding is listed, not only the first.
+#[derive(Debug, Clone, clap::Args, Default)]
+pub struct Args {
+    /// Only what concerns this receipt
+    #[arg(value_name = "R", conflicts_with_all = ["chain", "all"])]
+    pub receipt: Option<String>,
+    /// Only this chain
+    #[arg(long, value_name = "C", conflicts_with = "all")]
+    pub chain: Option<ChainId>,
+    /// Everything (the default)
+    #[arg(long)]
+    pub all: bool,
+    /// Take signers and revocations from this revision instead of the default branch
+    #[arg(long, value_name = "REV")]
+    pub policy_from: Option<String>,
+}
+
+/// What `verify` found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Verified {
+    /// Whether nothing is broken and nothing incomplete.
+    pub clean: bool,
+    /// How many entries were checked.
+    pub entries: u64,
+    /// How many receipts there are.
+    pub receipts: u64,
+    /// Where the list of signers came from.
+    pub signers_from: Option<String>,
+    /// Everything found.
+    pub findings: Vec<FindingView>,
+    /// Every chain that was looked at.
+    pub chains: Vec<ChainView>,
+    /// Artifacts that are named and not here.
+    pub withheld: u64,
+    /// Entries of kinds or with fields that this version does not know.
+    pub unknown_kinds: u64,
+    #[serde(skip)]
+    code: u8,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FindingView {
+    /// The stable code, as `E101`.
+    pub code: &'static str,
+    /// Its stable name, as `bad-signature`.
+    pub name: &'static str,
+    /// `broken`, `incomplete` or `warning`.
+    pub weight: &'static str,
+    /// The chain.
+    pub chain: Option<String>,
+    /// The place in the chain.
+    pub seq: Option<u64>,
+    /// The commit.
+    pub commit: Option<String>,
+    /// The receipt.
+    pub receipt: Option<String>,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// One chain.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ChainView {
+    /// Its id.
+    pub chain: String,
+    /// Its key.
+    pub signer: Option<String>,
+    /// Whose key that is, as far as known.
+    pub principal: Option<String>,
+    /// Whether the key is known.
+    pub known: bool,
+    /// How many entries.
+    pub entries: u64,
+    /// Through which seq other chains vouch for it; later entries could be cut without a trace.
+    pub anchored_through: Option<u64>,
+    /// Whether it is here only as a remote's.
+    pub remote_only: bool,
+    /// Whether a seal stands for its ref.
+    pub sealed: bool,
+}
+
+impl Report for Verified {
+    const NAME: &'static str = "verify";
+
+    fn exit_code(&self) -> u8 {
+        self.code
+    }
+}
+
+/// Everything that the chains say, checked and folded.
+pub struct Picture {
+    /// The entries.
+    pub history: History,
+    /// What checking them gave.
+    pub verdict: Verdict,
+    /// The receipts.
+    pub folded: Folded,
+}
+
+impl Picture {
+    /// The entry at a commit that a folded receipt names.
+    pub fn link(&self, commit: &Oid) -> Option<&Link> {
+        self.history.links.get(commit)
+    }
+}
+
+impl Context {
+    /// Reads, checks and folds all chains.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn picture(&self, trust: &TrustSet) -> anyhow::Result<Picture> {
+        let history = self.store.read_history()?;
+        let trees = self.trees_of_bound(&history)?;
+        let verdict = verify::verify(
+            &history,
+            &Trust {
+                repos: trust.repos.as_ref(),
+                knows: &|key| trust.knows(key),
+                revoked: &trust.revoked,
+                tree_of: &|commit| trees.get(&commit).copied(),
+            },
+        );
+        let principal =
+            |key: &_| trust.signers.principal_of(key).map_or_else(|| key.to_string(), str::to_owned);
+        let folded = fold::fold(&history.links, &verdict.counted, &verdict.strangers, &principal);
+        Ok(Picture { history, verdict, folded })
+    }
+
+    /// The trees of the commits that bindings name, as far as those are here.
+    fn trees_of_bound(&self, history: &History) -> anyhow::Result<BTreeMap<Oid, Oid>> {
+        let mut trees = BTreeMap::new();
+        for entry in history.links.values().filter_map(|link| link.entry.as_ref()) {
+            let commit = match &entry.body.fact {
+                Fact::CommitBound(bound) => bound.commit,
+                Fact::LinesApplied(applied) => applied.commit,
+                _ => continue,
+            };
+            if let Some(tree) = self.store.tree_of(commit)? {
+                trees.insert(commit, tree);
+            }
+        }
+        Ok(trees)
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the repository cannot be read; what is wrong with the chains is part of the report.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
+    let trust = ctx.trust(args.policy_from.as_deref())?;
+    let picture = ctx.picture(&trust)?;
+    let mut findings = picture.verdict.findings.clone();
+    findings.extend(picture.folded.findings.iter().cloned());
+    let (artifacts, withheld) = ctx.check_artifacts(&picture.history)?;
+    findings.extend(artifacts);
+    findings.extend(ctx.check_notes(&picture)?);
+    if trust.repos.is_none() && !picture.history.links.is_empty() {
+        findings.push(Finding {
+            code: Code::Shallow,
+            chain: None,
+            seq: None,
+            commit: None,
+            receipt: None,
+            message:
+                "the project's root commits cannot be told here, so entries of other projects would pass"
+                    .into(),
+        });
+    }
+    findings.sort();
+    let receipt = match &args.receipt {
+        Some(name) => Some(ctx.find_receipt(name)?.receipt),
+        None => None,
+    };
+    if let Some(chain) = args.chain {
+        findings.retain(|finding| finding.chain == Some(chain));
+    }
+    if let Some(receipt) = receipt {
+        let chains = chains_of(&picture, receipt);
+        findings
+            .retain(|f| f.receipt == Some(receipt) || f.chain.is_some_and(|chain| chains.contains(&chain)));
+    }
+    Ok(describe(&trust, &picture, args, receipt, findings, withheld))
+}
+
+/// The chains that hold entries of a receipt.
+fn chains_of(picture: &Picture, receipt: crate::domain::ids::ReceiptId) -> Vec<ChainId> {
+    let entries = picture.history.links.values().filter_map(|link| link.entry.as_ref());
+    entries.filter(|entry| entry.body.receipt == Some(receipt)).map(|entry| entry.body.chain).collect()
+}
+
+fn describe(
+    trust: &TrustSet,
+    picture: &Picture,
+    args: &Args,
+    receipt: Option<crate::domain::ids::ReceiptId>,
+    findings: Vec<Finding>,
+    withheld: u64,
+) -> Verified {
+    let code = finding::exit_code(&findings);
+    let of_receipt = receipt.map(|receipt| chains_of(picture, receipt));
+    let chains = picture
+        .verdict
+        .chains
+        .iter()
+        .filter(|chain| args.chain.is_none_or(|wanted| wanted == chain.chain))
+        .filter(|chain| of_receipt.as_ref().is_none_or(|wanted| wanted.contains(&chain.chain)))
+        .map(|chain| ChainView {
+            chain: chain.chain.to_string(),
+            signer: chain.signer.as_ref().map(ToString::to_string),
+            principal: chain.signer.as_ref().and_then(|key| trust.name_of(key)),
+            known: chain.known,
+            entries: chain.entries,
+            anchored_through: chain.anchored,
+            remote_only: chain.remote_only,
+            sealed: chain.sealed,
+        })
+        .collect();
+    Verified {
+        clean: code == 0,
+        entries: picture.verdict.entries,
+        receipts: picture.folded.receipts().len() as u64,
+        signers_from: trust.source.clone(),
+        unknown_kinds: findings.iter().filter(|f| f.code == Code::UnknownKind).count() as u64,
+        findings: findings.iter().map(view).collect(),
+        chains,
+        withheld,
+        code,
+    }
+}
+
+fn view(finding: &Finding) -> FindingView {
+    FindingView {
+        code: finding.code.number(),
+        name: finding.code.slug(),
+        weight: match finding.code.weight() {
+            Weight::Broken => "broken",
+            Weight::Incomplete => "incomplete",
+            Weight::Warning => "warning",
+        },
+        chain: finding.chain.map(|chain| chain.to_string()),
+        seq: finding.seq,
+        commit: finding.commit.map(|commit| commit.to_hex()),
+        receipt: finding.receipt.map(|receipt| receipt.to_string()),
+        message: finding.message.clone(),
+    }
+}
+
+impl Context {
+    /// Compares the artifacts that are here with what the entries name.
+    fn check_artifacts(&self, history: &History) -> anyhow::Result<(Vec<Finding>, u64)> {
+        let (mut findings, mut withheld) = (Vec::new(), 0);
+        for link in history.links.values() {
+            let Some(entry) = &link.entry else { continue };
+            let mut fact = entry.body.fact.clone();
+            for (field, content) in fact.contents_mut() {
+                let Some(detached) = content.detached() else { continue };
+                match self.store.read_content(detached) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => withheld += 1,
+                    Err(error) => {
+                        findings.push(link.finding(Code::BadArtifact, format!("`{field}`: {error}")))
+                    }
+                }
+            }
+        }
+        Ok((findings, withheld))
+    }
+
+    /// Compares notes with bindings: a note that says something else is a warning, for anyone can write one.
+    fn check_notes(&self, picture: &Picture) -> anyhow::Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for (commit, text) in self.store.read_notes()? {
+            for line in text.lines() {
+                let there = line.split_once(' ').and_then(|(receipt, entry)| {
+                    let receipt: crate::domain::ids::ReceiptId = receipt.parse().ok()?;
+                    let entry: crate::domain::ids::EntryRef = entry.parse().ok()?;
+                    let mut links = picture.history.links.values().filter_map(|link| link.entry.as_ref());
+                    links.find(|e| e.reference() == entry && e.body.receipt == Some(receipt))
+                });
+                if there.is_none() {
+                    findings.push(Finding {
+                        code: Code::NoteDisagrees,
+                        chain: None,
+                        seq: None,
+                        commit: Some(commit),
+                        receipt: None,
+                        message: format!("note names `{line}`, which is not here"),
+                    });
+                }
+            }
+        }
+        Ok(findings)
+    }
+}

@@ -1,0 +1,150 @@
+//! The fold: entries to the state of receipts, and the moves that are legal.
+//!
+//! Entries of known signers make the known receipts. Those of strangers are folded among themselves, so their
+//! mistakes are found, and never change a known receipt. A move that is illegal given what its writer could
+//! see is a finding; one that was legal there and lost a race is reported as late and changes nothing.
+
+mod order;
+mod receipt;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+pub use order::Placed;
+pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step};
+
+use super::chain::Link;
+use super::fact::Fact;
+use super::finding::{Code, Finding};
+use super::ids::{KeyId, Oid, ReceiptId};
+use receipt::Refusal;
+
+/// All receipts.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// Receipts opened by known signers.
+    pub known: BTreeMap<ReceiptId, Receipt>,
+    /// Receipts that only strangers opened.
+    pub strangers: BTreeMap<ReceiptId, Receipt>,
+    /// Illegal and late moves.
+    pub findings: Vec<Finding>,
+}
+
+impl Folded {
+    /// A receipt, whoever opened it.
+    pub fn receipt(&self, id: ReceiptId) -> Option<&Receipt> {
+        self.known.get(&id).or_else(|| self.strangers.get(&id))
+    }
+
+    /// Every receipt, oldest first.
+    pub fn receipts(&self) -> Vec<&Receipt> {
+        let mut all: Vec<_> = self.known.values().chain(self.strangers.values()).collect();
+        all.sort_by_key(|receipt| (receipt.opened_at, receipt.id));
+        all
+    }
+}
+
+/// Folds the entries among `known` and, apart from them, those among `strangers`.
+///
+/// `principal_of` says whose a key is, so that two keys of one person count once.
+pub fn fold(
+    links: &HashMap<Oid, Link>,
+    known: &HashSet<Oid>,
+    strangers: &HashSet<Oid>,
+    principal_of: &dyn Fn(&KeyId) -> String,
+) -> Folded {
+    let all: HashSet<Oid> = known.union(strangers).copied().collect();
+    let order = order::order(links, &all);
+    let mut folded = Folded::default();
+    for stranger in [false, true] {
+        let entries =
+            order.entries.iter().filter(|placed| strangers.contains(&placed.link.commit) == stranger);
+        let mut world = World { receipts: BTreeMap::new(), taken: &folded.known, findings: Vec::new() };
+        for placed in entries {
+            world.add(placed, stranger, principal_of);
+        }
+        let World { receipts, findings, .. } = world;
+        folded.findings.extend(findings);
+        match stranger {
+            false => folded.known = receipts.into_iter().map(|(id, state)| (id, state.finish())).collect(),
+            true => folded.strangers = receipts.into_iter().map(|(id, state)| (id, state.finish())).collect(),
+        }
+    }
+    folded
+}
+
+/// The receipts of known signers, or those of strangers.
+struct World<'a, 'w> {
+    receipts: BTreeMap<ReceiptId, receipt::Folding<'a>>,
+    /// For strangers: the receipts that are not theirs to change.
+    taken: &'w BTreeMap<ReceiptId, Receipt>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> World<'a, '_> {
+    fn add(&mut self, placed: &'a Placed<'a>, stranger: bool, principal_of: &dyn Fn(&KeyId) -> String) {
+        let body = &placed.entry.body;
+        let Some(id) = body.receipt else { return };
+        let mut say = |code, message: String| self.findings.push(placed.link.finding(code, message));
+        if let Some(owner) = self.taken.get(&id).map(|receipt| &receipt.owner) {
+            match &body.fact {
+                Fact::ReceiptOpened(_) => say(Code::OpenedTwice, format!("receipt was opened by `{owner}`")),
+                fact if is_owners(fact) => {
+                    say(Code::NotOwner, format!("only `{owner}` may state `{}` here", fact.kind()));
+                }
+                _ => {}
+            }
+            return;
+        }
+        if let Fact::ReceiptOpened(_) = &body.fact {
+            match self.receipts.get(&id) {
+                Some(there) => {
+                    say(Code::OpenedTwice, format!("receipt was opened by `{}` before", there.owner()));
+                }
+                None => drop(self.receipts.insert(id, receipt::Folding::new(id, placed, !stranger))),
+            }
+            return;
+        }
+        if matches!(body.fact, Fact::Unknown { .. }) {
+            return;
+        }
+        let Some(receipt) = self.receipts.get_mut(&id) else {
+            // A known signer may remark on, or decide about, what a stranger opened; that world comes later.
+            if stranger || is_owners(&body.fact) {
+                say(Code::NotOpened, format!("receipt `{id}` was never opened by its owner"));
+            }
+            return;
+        };
+        if is_owners(&body.fact) && body.signer != *receipt.owner() {
+            return say(
+                Code::NotOwner,
+                format!("only `{}` may state `{}` here", receipt.owner(), body.fact.kind()),
+            );
+        }
+        if body.signer != *receipt.owner() && !placed.saw(receipt.opening()) {
+            return say(Code::NotOpened, "cites no entry of the receipt it is about".into());
+        }
+        match receipt.add(placed, principal_of) {
+            Ok(()) => {}
+            Err(Refusal::Illegal(code, message)) => say(code, message),
+            Err(Refusal::Late(message)) => say(Code::Late, message),
+        }
+    }
+}
+
+/// Whether only the receipt's owner may state it.
+fn is_owners(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::ToolCalled(_)
+            | Fact::RetrievalMade(_)
+            | Fact::GateChecked(_)
+            | Fact::HumanAsked(_)
+            | Fact::GuidanceGiven(_)
+            | Fact::MemoryPatched(_)
+            | Fact::UsageCounted(_)
+            | Fact::SnapshotTaken(_)
+            | Fact::ProposalMade(_)
+            | Fact::ProposalRevised(_)
+            | Fact::ReceiptClosed(_)
+    )
+}

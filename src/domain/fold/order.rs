@@ -1,0 +1,105 @@
+//! The one order of entries, and what each entry could have seen.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::domain::chain::{Link, SignedEntry};
+use crate::domain::ids::{ChainId, Oid};
+
+/// Entries in the order of chain position and citation, the ready ones by time and digest.
+pub struct Order<'a> {
+    /// The entries.
+    pub entries: Vec<Placed<'a>>,
+}
+
+/// An entry with what it could have seen.
+pub struct Placed<'a> {
+    /// Its commit.
+    pub link: &'a Link,
+    /// What it says.
+    pub entry: &'a SignedEntry,
+    /// The highest seq of every other chain in its causal past, shared along a chain between citations.
+    seen: Arc<BTreeMap<ChainId, u64>>,
+}
+
+impl Placed<'_> {
+    /// Whether `other` lies in this entry's causal past.
+    pub fn saw(&self, other: &Placed<'_>) -> bool {
+        let (own, theirs) = (&self.entry.body, &other.entry.body);
+        if own.chain == theirs.chain {
+            return theirs.seq < own.seq;
+        }
+        self.seen.get(&theirs.chain).is_some_and(|seq| *seq >= theirs.seq)
+    }
+}
+
+/// Orders the entries among `commits`: Kahn's algorithm over parents, whatever order they are given in.
+pub fn order<'a>(links: &'a HashMap<Oid, Link>, commits: &HashSet<Oid>) -> Order<'a> {
+    let node = |oid: &Oid| {
+        let link = links.get(oid).filter(|_| commits.contains(oid))?;
+        link.entry.as_ref().map(|entry| (link, entry))
+    };
+    let mut waiting: HashMap<Oid, usize> = HashMap::new();
+    let mut children: HashMap<Oid, Vec<Oid>> = HashMap::new();
+    let mut ready = BinaryHeap::new();
+    for oid in commits {
+        let Some((link, entry)) = node(oid) else { continue };
+        let mut needed = 0;
+        for parent in link.parents.iter().filter(|parent| node(parent).is_some()) {
+            children.entry(*parent).or_default().push(*oid);
+            needed += 1;
+        }
+        match needed {
+            0 => ready.push(Reverse((entry.body.time, entry.digest, *oid))),
+            _ => drop(waiting.insert(*oid, needed)),
+        }
+    }
+    let mut seen: HashMap<Oid, Arc<BTreeMap<ChainId, u64>>> = HashMap::new();
+    let mut entries = Vec::with_capacity(commits.len());
+    while let Some(Reverse((_, _, oid))) = ready.pop() {
+        let Some((link, entry)) = node(&oid) else { continue };
+        let past = past_of(link, entry, links, &seen);
+        seen.insert(oid, past.clone());
+        entries.push(Placed { link, entry, seen: past });
+        for child in children.remove(&oid).unwrap_or_default() {
+            let Some(needed) = waiting.get_mut(&child) else { continue };
+            *needed -= 1;
+            if *needed == 0
+                && let Some((_, entry)) = node(&child)
+            {
+                ready.push(Reverse((entry.body.time, entry.digest, child)));
+            }
+        }
+    }
+    Order { entries }
+}
+
+/// What an entry saw: what its parents saw, and the cited parents themselves.
+fn past_of(
+    link: &Link,
+    entry: &SignedEntry,
+    links: &HashMap<Oid, Link>,
+    seen: &HashMap<Oid, Arc<BTreeMap<ChainId, u64>>>,
+) -> Arc<BTreeMap<ChainId, u64>> {
+    let mut parents = link.parents.iter().filter_map(|parent| Some((parent, seen.get(parent)?)));
+    let Some((first, first_seen)) = parents.next() else { return Arc::default() };
+    let mut past = first_seen.clone();
+    let mut add = |parent: &Oid, theirs: &BTreeMap<ChainId, u64>| {
+        let Some(cited) = links.get(parent).and_then(Link::reference) else { return };
+        if cited.chain == entry.body.chain {
+            return;
+        }
+        let all = theirs.iter().map(|(chain, seq)| (*chain, *seq)).chain([(cited.chain, cited.seq)]);
+        for (chain, seq) in all.filter(|(chain, _)| *chain != entry.body.chain) {
+            if past.get(&chain).is_none_or(|known| *known < seq) {
+                Arc::make_mut(&mut past).insert(chain, seq);
+            }
+        }
+    };
+    add(first, first_seen);
+    for (parent, theirs) in parents {
+        add(parent, theirs);
+    }
+    past
+}

@@ -1,0 +1,79 @@
+//! The single read of the world outside: variables, clock, randomness, terminals.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use crate::domain::ids::Timestamp;
+
+/// The environment of one run.
+#[derive(Debug, Clone)]
+pub struct Env {
+    /// Where commands look for the repository.
+    pub directory: PathBuf,
+    /// Whether standard input is a terminal.
+    pub stdin_is_terminal: bool,
+    /// Whether standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub stderr_is_terminal: bool,
+    /// The man page, which only the command-line parser can make.
+    pub man_page: Option<Vec<u8>>,
+}
+
+impl Env {
+    /// Reads the process's environment.
+    pub fn new() -> Self {
+        Env {
+            directory: PathBuf::from("."),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            man_page: None,
+        }
+    }
+
+    /// A variable that is set and not empty.
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.var_os(name).and_then(|value| value.into_string().ok())
+    }
+
+    /// A variable that is set and not empty, as bytes of the system.
+    pub fn var_os(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name).filter(|value| !value.is_empty())
+    }
+
+    /// The clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(jiff::Timestamp::now().as_millisecond())
+    }
+
+    /// The folder for configuration: `$XDG_CONFIG_HOME`, else `~/.config`.
+    pub fn config_home(&self) -> Option<PathBuf> {
+        self.var_os("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| self.home().map(|home| home.join(".config")))
+    }
+
+    /// The user's home.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.var_os("HOME").or_else(|| self.var_os("USERPROFILE")).map(PathBuf::from)
+    }
+
+    /// Whether `GIT_RECEIPT=off` switches recording off.
+    pub fn is_off(&self) -> bool {
+        self.var("GIT_RECEIPT").is_some_and(|value| matches!(value.as_str(), "off" | "0" | "false" | "no"))
+    }
+}
+
+impl Default for Env {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Fills a buffer with the operating system's randomness.
+pub fn entropy(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
+}

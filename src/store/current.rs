@@ -1,0 +1,81 @@
+//! Which receipts are open here: a hint, kept so that commands need not read every chain to find them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use super::error::StoreError;
+use super::lock::Lock;
+use super::state::write_creating_folder;
+use crate::domain::ids::{EntryRef, KeyId, ReceiptId};
+
+/// An open receipt of this clone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenReceipt {
+    /// Its id.
+    pub receipt: ReceiptId,
+    /// The entry that opened it.
+    pub opened: EntryRef,
+    /// Whose it is.
+    pub owner: KeyId,
+    /// The git directory of the worktree that it was opened in.
+    pub worktree: PathBuf,
+    /// The agent session it belongs to, as source and id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<(String, String)>,
+}
+
+impl Store {
+    fn open_receipts_path(&self) -> PathBuf {
+        self.state_dir().join("open.json")
+    }
+
+    /// The open receipts of this clone, oldest first.
+    pub fn open_receipts(&self) -> Vec<OpenReceipt> {
+        let bytes = fs::read(self.open_receipts_path()).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// The newest receipt that was opened in this worktree and not closed.
+    pub fn newest_open_here(&self) -> Option<OpenReceipt> {
+        let here = self.worktree_id();
+        self.open_receipts().into_iter().rev().find(|open| open.worktree == here)
+    }
+
+    /// What tells this worktree from others.
+    pub fn worktree_id(&self) -> PathBuf {
+        fs::canonicalize(self.git_dir()).unwrap_or_else(|_| self.git_dir().to_owned())
+    }
+
+    /// Notes that a receipt was opened here.
+    ///
+    /// # Errors
+    /// When the hint cannot be written.
+    pub fn note_opened(&self, open: OpenReceipt) -> Result<(), StoreError> {
+        self.edit_open(|all| {
+            all.retain(|known| known.receipt != open.receipt);
+            all.push(open);
+        })
+    }
+
+    /// Notes that a receipt was closed.
+    ///
+    /// # Errors
+    /// When the hint cannot be written.
+    pub fn note_closed(&self, receipt: ReceiptId) -> Result<(), StoreError> {
+        self.edit_open(|all| all.retain(|known| known.receipt != receipt))
+    }
+
+    fn edit_open(&self, edit: impl FnOnce(&mut Vec<OpenReceipt>)) -> Result<(), StoreError> {
+        let _lock = Lock::acquire(&self.state_dir().join("locks"), "open")?;
+        let mut all = self.open_receipts();
+        edit(&mut all);
+        let bytes = serde_json::to_vec(&all).map_err(|error| StoreError::Format(error.to_string()))?;
+        let path = self.open_receipts_path();
+        let unfinished = path.with_extension("new");
+        write_creating_folder(&unfinished, &bytes)?;
+        fs::rename(&unfinished, &path).map_err(StoreError::io("replace", path))
+    }
+}
