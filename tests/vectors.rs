@@ -52,70 +52,106 @@ fn data(sha256: bool) -> BTreeMap<&'static str, Value> {
         data
     };
     BTreeMap::from([
-        ("chain.opened", json!({
-            "public_key": key().public_key().to_openssh().unwrap(), "name": "Ann Example",
-            "email": "ann@example.com", "role": "human", "nonce": "000102030405060708090a0b0c0d0e0f",
-            "tool": {"name": "git-receipt", "version": "0.1.0"}, "session": {"id": "s1", "source": "claude-code"},
-            "continues": cited,
-        })),
+        (
+            "chain.opened",
+            json!({
+                "public_key": key().public_key().to_openssh().unwrap(), "name": "Ann Example",
+                "email": "ann@example.com", "role": "human", "nonce": "000102030405060708090a0b0c0d0e0f",
+                "tool": {"name": "git-receipt", "version": "0.1.0"}, "session": {"id": "s1", "source": "claude-code"},
+                "continues": cited,
+            }),
+        ),
         ("chain.closed", json!({"entries": 2, "reason": "the job ended"})),
         ("chains.sealed", json!({})),
         ("heads.witnessed", json!({"heads": [cited]})),
-        ("receipt.opened", json!({
-            "task": {"text": "make it so"}, "summary": "make it so", "mode": "plan", "risk": "high",
-            "base": {"commit": id(1), "tree": id(2), "branch": "main", "dirty": true}, "task_type": "bugfix",
-            "agent": {"tool": "claude-code", "model": "m"}, "parent": OTHER, "forked_from": cited,
-            "estimate": {"ms": 1_800_000, "by": "ann@example.com"}, "envelope": detached,
-        })),
-        ("tool.called", json!({
-            "tool": "Edit", "call_id": "toolu_1", "input": detached, "output": {"text": "fine"}, "status": "ok",
-            "exit_code": 0, "duration_ms": 812,
-            "confirmation": {"decision": "accepted", "source": "user_temporary", "by": "ann"}, "step": "flexible",
-            "files": [{"path": "src/a.rs", "change": "modified", "before": id(5), "after": id(6)},
-                {"path": {"b64": "/w=="}, "change": "added"}],
-            "more_files": detached, "runtime": {"kind": "container", "id": "c1", "reused": true},
-            "reason": "retried",
-        })),
-        ("retrieval.made", json!({
-            "tool": "Grep", "query": {"text": "fn main"},
-            "sources": [{"path": "src/a.rs", "uri": "https://example.com/", "oid": id(5), "lines": "10-24",
-                "score": 730_000}],
-            "more_sources": detached,
-        })),
-        ("gate.checked", json!({
-            "gate": "test", "command": ["cargo", "test", "--locked"], "exit_code": 101, "result": "failed",
-            "duration_ms": 9_000, "output": detached, "tree": id(2), "dirty": false,
-            "counts": {"passed": 11, "failed": 1, "skipped": 0}, "environment": {"text": "linux"},
-        })),
-        ("human.asked", json!({"question": {"text": "which?"}, "answer": {"text": "that"}, "wait_ms": 4_000})),
+        (
+            "receipt.opened",
+            json!({
+                "task": {"text": "make it so"}, "summary": "make it so", "mode": "plan", "risk": "high",
+                "base": {"commit": id(1), "tree": id(2), "branch": "main", "dirty": true}, "task_type": "bugfix",
+                "agent": {"tool": "claude-code", "model": "m"}, "parent": OTHER, "forked_from": cited,
+                "estimate": {"ms": 1_800_000, "by": "ann@example.com"}, "envelope": detached,
+            }),
+        ),
+        (
+            "tool.called",
+            json!({
+                "tool": "Edit", "call_id": "toolu_1", "input": detached, "output": {"text": "fine"}, "status": "ok",
+                "exit_code": 0, "duration_ms": 812,
+                "confirmation": {"decision": "accepted", "source": "user_temporary", "by": "ann"}, "step": "flexible",
+                "files": [{"path": "src/a.rs", "change": "modified", "before": id(5), "after": id(6)},
+                    {"path": {"b64": "/w=="}, "change": "added"}],
+                "more_files": detached, "runtime": {"kind": "container", "id": "c1", "reused": true},
+                "reason": "retried",
+            }),
+        ),
+        (
+            "retrieval.made",
+            json!({
+                "tool": "Grep", "query": {"text": "fn main"},
+                "sources": [{"path": "src/a.rs", "uri": "https://example.com/", "oid": id(5), "lines": "10-24",
+                    "score": 730_000}],
+                "more_sources": detached,
+            }),
+        ),
+        (
+            "gate.checked",
+            json!({
+                "gate": "test", "command": ["cargo", "test", "--locked"], "exit_code": 101, "result": "failed",
+                "duration_ms": 9_000, "output": detached, "tree": id(2), "dirty": false,
+                "counts": {"passed": 11, "failed": 1, "skipped": 0}, "environment": {"text": "linux"},
+            }),
+        ),
+        (
+            "human.asked",
+            json!({"question": {"text": "which?"}, "answer": {"text": "that"}, "wait_ms": 4_000}),
+        ),
         ("guidance.given", json!({"form": "follow_up", "text": {"text": "and the docs"}})),
         ("memory.patched", json!({"target": "CLAUDE.md", "diff": {"text": "+ rule"}, "reason": "asked"})),
-        ("usage.counted", json!({
-            "model": "m", "input_tokens": 12, "output_tokens": 34, "cache_read_tokens": 56,
-            "cache_write_tokens": 78, "cost": {"amount": "0.25", "currency": "USD"},
-        })),
+        (
+            "usage.counted",
+            json!({
+                "model": "m", "input_tokens": 12, "output_tokens": 34, "cache_read_tokens": 56,
+                "cache_write_tokens": 78, "cost": {"amount": "0.25", "currency": "USD"},
+            }),
+        ),
         ("snapshot.taken", json!({"label": "before", "worktree": id(2), "index": id(3)})),
         ("proposal.made", proposal(1, None)),
         ("proposal.revised", proposal(2, Some(&cited))),
         ("lines.accepted", json!({"proposal": cited, "lines": "1-4,7", "reason": "good"})),
         ("lines.rejected", json!({"proposal": cited, "lines": "5", "reason": "no"})),
-        ("lines.applied", json!({
-            "proposal": cited, "decisions": [cited], "lines": "1-4", "commit": id(1), "parent": id(2),
-            "tree": id(3), "placed": {"digest": Digest::of(b"placed"), "oid": id(4)}, "conflicted": "6",
-            "cost": {"amount": "12", "currency": "EUR"},
-        })),
-        ("receipt.closed", json!({
-            "status": "failed", "output": {"text": "gave up"}, "summary": "gave up", "failure": "gate",
-            "remaining": ["the docs"], "human_ms": 1, "agent_ms": 2, "edits_by_human": 3,
-        })),
-        ("commit.bound", json!({"commit": id(1), "tree": id(2), "parent_tree": id(3), "subject": "a change"})),
+        (
+            "lines.applied",
+            json!({
+                "proposal": cited, "decisions": [cited], "lines": "1-4", "commit": id(1), "parent": id(2),
+                "tree": id(3), "placed": {"digest": Digest::of(b"placed"), "oid": id(4)}, "conflicted": "6",
+                "cost": {"amount": "12", "currency": "EUR"},
+            }),
+        ),
+        (
+            "receipt.closed",
+            json!({
+                "status": "failed", "output": {"text": "gave up"}, "summary": "gave up", "failure": "gate",
+                "remaining": ["the docs"], "human_ms": 1, "agent_ms": 2, "edits_by_human": 3,
+            }),
+        ),
+        (
+            "commit.bound",
+            json!({"commit": id(1), "tree": id(2), "parent_tree": id(3), "subject": "a change"}),
+        ),
         ("commit.rebound", json!({"from": id(1), "to": id(2), "how": "cherry-pick"})),
-        ("rollback.applied", json!({
-            "of": OTHER, "lines": "1-2", "commit": id(1), "from_tree": id(2), "to_tree": id(3),
-        })),
-        ("replay.checked", json!({
-            "of": OTHER, "form": "rerun", "result": "diverged", "detail": {"text": "exit code 1"},
-        })),
+        (
+            "rollback.applied",
+            json!({
+                "of": OTHER, "lines": "1-2", "commit": id(1), "from_tree": id(2), "to_tree": id(3),
+            }),
+        ),
+        (
+            "replay.checked",
+            json!({
+                "of": OTHER, "form": "rerun", "result": "diverged", "detail": {"text": "exit code 1"},
+            }),
+        ),
         ("artifact.pruned", json!({"artifacts": [Digest::of(b"artifact")], "reason": "old"})),
         ("remark.made", json!({"text": {"text": "ünïcode \u{1f389} \"quoted\" \u{7f}\u{80}\t"}})),
     ])
@@ -148,7 +184,8 @@ fn vector(kind: &str, sha256: bool) -> Value {
         draft = draft.citing(cite);
     }
     if kind == "chains.sealed" {
-        draft = draft.citing(EntryRef { chain: OTHER.parse().unwrap(), seq: 4, digest: Digest::of(b"cited") });
+        draft =
+            draft.citing(EntryRef { chain: OTHER.parse().unwrap(), seq: 4, digest: Digest::of(b"cited") });
     }
     let mut parents: Vec<Oid> = if opens { Vec::new() } else { vec![tip.commit] };
     parents.extend(draft.cites.iter().map(|_| oid(sha256, 0xef)));

@@ -147,8 +147,8 @@ fn draft(target: Target, line: &[u8]) -> Result<Draft, String> {
     if !KINDS.contains(&line.kind.as_str()) {
         return Err(format!("unknown kind `{}`", line.kind.escape_debug()));
     }
-    let ReadFact { fact, unknown_fields } =
-        Fact::read(&line.kind, line.data).map_err(|error| format!("data of `{}`: {error}", line.kind))?;
+    let ReadFact { fact, unknown_fields } = Fact::read_draft(&line.kind, line.data)
+        .map_err(|error| format!("data of `{}`: {error}", line.kind))?;
     if !unknown_fields.is_empty() {
         return Err(format!("`{}` has no field `{}`", line.kind, unknown_fields.join("`, `")));
     }

@@ -189,6 +189,13 @@ impl Store {
             _ => self.tip_at(tip_commit, state.chain)?,
         };
         let mut state = state;
+        if let Some(known) = &state.tip
+            && !self.continues_at(known, &tip)?
+        {
+            // The ref was set back: going on from there would claim a place twice.
+            let lost = known.entry;
+            return Ok(self.new_chain(options, Some(lost)));
+        }
         if state.place != place || self.is_behind_remote(&mut state, &tip)? || state.repo != options.repo {
             return Ok(self.new_chain(options, Some(tip.entry)));
         }
@@ -418,6 +425,16 @@ impl Store {
             || StoreError::Corrupt(format!("chain `{chain}` ends in `{commit}`, which is no sound entry"));
         let link = link.filter(|link| link.findings.is_empty()).ok_or_else(broken)?;
         link.tip().filter(|tip| tip.entry.chain == chain).ok_or_else(broken)
+    }
+
+    /// Whether `tip` is what is remembered or comes after it in the chain, as after a crash before remembering.
+    fn continues_at(&self, known: &TipState, tip: &Tip) -> Result<bool, StoreError> {
+        let (mut at, mut seq) = (Some(tip.commit), tip.entry.seq);
+        while let Some(commit) = at.filter(|_| seq > known.entry.seq) {
+            at = self.parents_of(commit)?.first().copied();
+            seq -= 1;
+        }
+        Ok(at == Some(known.commit))
     }
 
     /// Whether nothing may follow `tip`.
