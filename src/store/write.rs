@@ -91,7 +91,7 @@ struct Shelf {
 impl Store {
     /// Appends `drafts` to the scope's chain: all of them or none, in order.
     ///
-    /// A draft whose idempotency key is there already with the same content changes nothing and returns the
+    /// Citations of the chain itself are left out, as its own links lead there. A draft whose idempotency key is there already with the same content changes nothing and returns the
     /// entry that is there. A chain is opened when the scope has none yet, or the one it had belongs to another
     /// copy of this clone.
     ///
@@ -265,6 +265,9 @@ impl Store {
         time: Timestamp,
         written: &mut Vec<Written>,
     ) -> Result<Tip, StoreError> {
+        let mut draft = draft;
+        // Known only under the lock: an entry of this very chain is not cited, `prev` leads to it.
+        draft.cites.retain(|cite| cite.chain != chain.writer.chain);
         let once = draft.once.clone();
         let mut parents: Vec<Oid> = chain.tip.iter().map(|tip| tip.commit).collect();
         for cite in &draft.cites {
