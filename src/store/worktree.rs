@@ -79,8 +79,8 @@ impl Store {
         let name = format!("index-{}-{}", std::process::id(), crate::domain::ids::hex(&self.random::<4>()));
         let scratch = Scratch(folder.join(name));
         let index = self.repo.index_path();
-        match fs::copy(&index, &scratch.0) {
-            Ok(_) => {}
+        match copy_with_time(&index, &scratch.0) {
+            Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("copy", &index)(error)),
         }
@@ -157,6 +157,14 @@ impl Store {
     pub fn has_object(&self, id: Oid) -> bool {
         self.repo.has_object(object_id(id))
     }
+}
+
+/// Copies a file and its time of change. git tells entries that changed within the tick in which the index was
+/// written by comparing with that time; a newer copy would hide them.
+fn copy_with_time(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+    let modified = fs::metadata(from)?.modified()?;
+    fs::copy(from, to)?;
+    fs::File::options().write(true).open(to)?.set_modified(modified)
 }
 
 fn absolute(path: &std::path::Path) -> PathBuf {

@@ -193,3 +193,17 @@ fn keys_are_revoked_with_their_last_good_heads() {
     assert_eq!(code, 1);
     assert!(verdict["findings"].as_array().unwrap().iter().any(|f| f["code"] == "E215"), "{verdict:#}");
 }
+
+#[test]
+fn a_change_within_one_tick_of_the_clock_is_seen() {
+    let repo = TestRepo::new();
+    for round in 0..8 {
+        // Same size, same tick: only the index's own time tells that the entry cannot be trusted.
+        std::fs::write(repo.path.join("file"), format!("a{round}\n")).unwrap();
+        repo.git(&["add", "file"]);
+        std::fs::write(repo.path.join("file"), format!("b{round}\n")).unwrap();
+        let (ran, _) = repo.json(&["run", "--", "true"]);
+        repo.git(&["add", "-A"]);
+        assert_eq!(ran["tree"], repo.git(&["write-tree"]), "round {round}");
+    }
+}
