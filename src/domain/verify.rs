@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::chain::{self, Before, Link};
 use super::fact::Fact;
 use super::finding::{Code, Finding};
-use super::ids::{ChainId, Digest, EntryRef, KeyId, Oid, ReceiptId};
+use super::ids::{ChainId, Digest, EntryRef, KeyId, Oid, OidMap, OidSet, ReceiptId};
 use super::revoked::Revoked;
 
 /// A ref that holds a chain.
@@ -40,7 +40,7 @@ pub struct History {
     /// The refs that were read.
     pub refs: Vec<ChainRef>,
     /// Every commit of an entry, by id.
-    pub links: HashMap<Oid, Link>,
+    pub links: OidMap<Link>,
     /// Commits that a ref, chain or citation names and that are not here.
     pub missing: Vec<MissingCommit>,
 }
@@ -102,14 +102,14 @@ pub struct Verdict {
     pub entries: u64,
     /// Commits whose entry is sound, strictly signed and by a known key that is not revoked: only these may
     /// change the state of a known receipt.
-    pub counted: HashSet<Oid>,
+    pub counted: OidSet,
     /// Commits whose entry is sound and by a key that is not known.
-    pub strangers: HashSet<Oid>,
+    pub strangers: OidSet,
 }
 
 /// Which commits each chain's own refs, or an effective seal in their place, reach.
 struct Reach {
-    by_chain: BTreeMap<ChainId, HashSet<Oid>>,
+    by_chain: BTreeMap<ChainId, OidSet>,
     sealed: BTreeSet<ChainId>,
     has_ref: BTreeSet<ChainId>,
 }
@@ -143,7 +143,7 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
     let revoked = check_revoked(history, trust, &mut findings);
     let chains = summaries(history, trust, &reach, &anchors, &mut findings);
 
-    let broken: HashSet<Oid> = findings
+    let broken: OidSet = findings
         .iter()
         .filter(|finding| finding.code.weight() == super::finding::Weight::Broken)
         .filter(|finding| !blames_others(finding.code))
@@ -356,10 +356,10 @@ fn check_equivocation(history: &History, findings: &mut Vec<Finding>) {
 }
 
 /// Finds entries of revoked keys that are neither a last good head nor an ancestor of one.
-fn check_revoked(history: &History, trust: &Trust<'_>, findings: &mut Vec<Finding>) -> HashSet<Oid> {
-    let mut refused = HashSet::new();
+fn check_revoked(history: &History, trust: &Trust<'_>, findings: &mut Vec<Finding>) -> OidSet {
+    let mut refused = OidSet::default();
     for revocation in trust.revoked.entries() {
-        let mut good = HashSet::new();
+        let mut good = OidSet::default();
         let mut queue: Vec<Oid> = history
             .links
             .values()
