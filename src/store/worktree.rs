@@ -148,7 +148,7 @@ impl Store {
         let tree = Oid::from_hex(String::from_utf8_lossy(&written.stdout).trim())
             .ok_or_else(|| StoreError::Corrupt("`git write-tree` printed no id".into()))?;
 
-        let index = self.repo.index_or_empty().map_err(StoreError::read("the index"))?;
+        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
         let staged = IndexTree { repo: &self.repo, index: &index, store: true };
         let staged = staged.id().map_err(StoreError::write("write-tree"))?;
         let conflicts = index.entries().iter().any(|entry| entry.stage() != Stage::Unconflicted);
@@ -227,15 +227,27 @@ impl Store {
     }
 }
 
+/// The index as it is on disk. The one that gix keeps is old when git wrote another within a tick of the clock, or
+/// somebody put back an older one.
+fn read_index(repo: &Repository) -> Result<gix::worktree::Index, gix::Error> {
+    let index = match repo.index_path().exists() {
+        true => repo.open_index()?,
+        false => gix::index::File::from_state(gix::index::State::new(repo.object_hash()), repo.index_path()),
+    };
+    Ok(gix::worktree::Index::new(index.into()))
+}
+
 /// Finds out by gix what the working tree is, and writes it.
 fn trees_by_gix(repo: &Repository, excluded: &Excluded) -> Result<Trees, Unsure> {
-    let index = repo.index_or_empty()?;
+    let index = read_index(repo)?;
     let found = scan::scan(repo, &index, excluded)?;
     let staged = IndexTree { repo, index: &index, store: true }.id()?;
     let mut edits = BTreeMap::new();
     if !found.is_empty() {
         let capabilities = repo.filesystem_options()?;
-        let (mut filters, _) = repo.filter_pipeline(None)?;
+        let source = gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping;
+        let attributes = repo.attributes_only(&index, source)?.detach();
+        let mut filters = gix::filter::Pipeline::new(repo, attributes)?;
         for (path, found) in found {
             let entry = match found {
                 Found::Nothing => None,
@@ -256,7 +268,7 @@ fn trees_by_gix(repo: &Repository, excluded: &Excluded) -> Result<Trees, Unsure>
 
 /// Whether index or working tree differ from `head`, found out by gix and without writing.
 fn differs(repo: &Repository, head: ObjectId, excluded: &Excluded) -> Result<bool, Unsure> {
-    let index = repo.index_or_empty()?;
+    let index = read_index(repo)?;
     if (IndexTree { repo, index: &index, store: false }).id()? != head {
         return Ok(true);
     }

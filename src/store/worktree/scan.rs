@@ -18,6 +18,7 @@ use super::super::error;
 
 /// Why git has to be asked.
 #[derive(Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "the reason is for tests and whoever debugs"))]
 pub(super) struct Unsure(pub(super) String);
 
 impl From<gix::Error> for Unsure {
