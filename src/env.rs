@@ -17,6 +17,8 @@ pub struct Env {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// This program.
+    pub program: Option<PathBuf>,
     /// The man page, which only the command-line parser can make.
     pub man_page: Option<Vec<u8>>,
 }
@@ -29,6 +31,7 @@ impl Env {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            program: std::env::current_exe().ok(),
             man_page: None,
         }
     }

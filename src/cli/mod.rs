@@ -142,7 +142,11 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         }
         Command::Run(args) => {
             let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
-            let ran = run::run(env, &args, &mut out, &mut err)?;
+            // With `--json` standard output is for the document alone.
+            let ran = match output.json || output.jsonl {
+                true => run::run(env, &args, &mut std::io::stderr(), &mut err)?,
+                false => run::run(env, &args, &mut out, &mut err)?,
+            };
             for notice in &ran.notices {
                 ui::talk("receipt", &ui::safe(notice));
             }
@@ -202,7 +206,9 @@ fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     let report = error::report(error);
     if json {
         // A failure that cannot even be written has its exit code left.
-        let _ = ui::print(&format!("{}\n", serde_json::to_string(&report).unwrap_or_default()));
+        let _ = ui::print(
+            &(render::escape_invisible(&serde_json::to_string(&report).unwrap_or_default()) + "\n"),
+        );
     } else {
         ui::talk("error", &ui::safe_lines(&report.message));
         for cause in &report.causes {
@@ -235,7 +241,9 @@ fn usage(error: &clap::Error, json: bool) -> ExitCode {
                 "`git receipt help` lists the commands, and `git receipt help COMMAND` its options".into(),
             ),
         };
-        let _ = ui::print(&format!("{}\n", serde_json::to_string(&report).unwrap_or_default()));
+        let _ = ui::print(
+            &(render::escape_invisible(&serde_json::to_string(&report).unwrap_or_default()) + "\n"),
+        );
     } else {
         eprint!("{text}");
     }

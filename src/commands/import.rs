@@ -145,7 +145,7 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
     let times = times(&session.steps, ctx.now);
     let mut receipts: HashMap<usize, ReceiptId> = HashMap::new();
     let (mut drafts, mut draft_times, mut existing) = (Vec::new(), Vec::new(), 0);
-    let known = ctx.store.known_once(&scope, &signer)?;
+    let known = ctx.store.known_once(&scope, signer)?;
     for (step, time) in session.steps.iter().zip(times) {
         if let Some(receipt) = known.get(&step.once) {
             if let (Fact::ReceiptOpened(_), Some(receipt)) = (&step.fact, receipt) {

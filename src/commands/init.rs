@@ -1,5 +1,7 @@
 //! `git receipt init` and `git receipt deinit`
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -142,27 +144,39 @@ fn recorder(ctx: &Context, changes: &mut Vec<String>) -> anyhow::Result<String> 
     Ok(ctx.recorder()?.id().to_string())
 }
 
-/// Puts the man page where `man`, and so `git receipt --help`, finds it: beside a `bin` folder of the path's
-/// that is the user's own, which is where man-db looks without being told.
-fn install_man_page(ctx: &Context) -> anyhow::Result<Option<std::path::PathBuf>> {
-    let data = ctx
+/// Puts the man page where `man`, and so `git receipt --help`, finds it.
+///
+/// man-db looks in `share/man` beside every `bin` folder of the path, so the page goes beside this program where
+/// that may be written, else below the user's own data folder.
+fn install_man_page(ctx: &Context) -> anyhow::Result<Option<PathBuf>> {
+    let Some(page) = &ctx.env.man_page else { return Ok(None) };
+    let beside = ctx.env.program.as_ref().and_then(|program| Some(program.parent()?.parent()?.join("share")));
+    let own = ctx
         .env
         .var_os("XDG_DATA_HOME")
-        .map(std::path::PathBuf::from)
+        .map(PathBuf::from)
         .or_else(|| ctx.env.home().map(|home| home.join(".local").join("share")));
-    let Some(folder) = data.map(|data| data.join("man").join("man1")) else { return Ok(None) };
-    let path = folder.join("git-receipt.1");
-    let page = ctx.env.man_page.as_deref().unwrap_or_default();
-    if std::fs::read(&path).is_ok_and(|there| there == page) {
+    let places: Vec<PathBuf> = beside
+        .into_iter()
+        .chain(own)
+        .map(|share| share.join("man").join("man1").join("git-receipt.1"))
+        .collect();
+    if places.iter().any(|path| std::fs::read(path).is_ok_and(|there| there == *page)) {
         return Ok(None);
+    }
+    let mut problem = None;
+    for path in places {
+        let folder = path.parent().unwrap_or(&path);
+        match std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, page)) {
+            Ok(()) => return Ok(Some(path)),
+            Err(error) => problem = Some(format!("no man page written to `{}`: {error}", path.display())),
+        }
     }
     // A read-only home is no reason to fail: the page is a convenience.
-    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, page));
-    if let Err(error) = written {
-        ctx.notice(format!("no man page written to `{}`: {error}", path.display()));
-        return Ok(None);
+    if let Some(problem) = problem {
+        ctx.notice(problem);
     }
-    Ok(Some(path))
+    Ok(None)
 }
 
 /// Runs `deinit`.

@@ -172,11 +172,11 @@ fn trust(ctx: &Context, file: Option<&Path>, principal: Option<&str>) -> anyhow:
             wanted.push((public, principal));
         }
         (None, Some(principal)) => {
-            let signer = match person_key(ctx)? {
-                Some(signer) => signer,
-                None => ctx.recorder()?,
+            let public = match person_key(ctx)? {
+                Some(signer) => signer.public().clone(),
+                None => ctx.recorder()?.public().clone(),
             };
-            wanted.push((signer.public().clone(), principal.to_owned()));
+            wanted.push((public, principal.to_owned()));
         }
         (None, None) => {
             let email = ctx.store.config("user.email").ok_or_else(|| {

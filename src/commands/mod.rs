@@ -72,6 +72,7 @@ pub struct Context {
     pub now: Timestamp,
     /// Words for the person, said after the command.
     pub notices: std::cell::RefCell<Vec<String>>,
+    signer: std::cell::OnceCell<Signer>,
 }
 
 impl Context {
@@ -87,7 +88,7 @@ impl Context {
             quarantined: env.var_os("GIT_QUARANTINE_PATH").is_some(),
             entropy: env::entropy,
         })?;
-        Ok(Context { env, store, now, notices: Default::default() })
+        Ok(Context { env, store, now, notices: Default::default(), signer: Default::default() })
     }
 
     /// Says something to the person when the command is done.
@@ -138,7 +139,10 @@ impl Context {
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub fn recorder(&self) -> anyhow::Result<Signer> {
+    pub fn recorder(&self) -> anyhow::Result<&Signer> {
+        if let Some(signer) = self.signer.get() {
+            return Ok(signer);
+        }
         let path = match self.env.var_os("GIT_RECEIPT_KEY_FILE") {
             Some(path) => PathBuf::from(path),
             None => self.key_dir()?.path(RECORDER),
@@ -147,7 +151,8 @@ impl Context {
             let message = format!("no key at `{}`", path.display());
             return Err(user_error(message, "`git receipt init` makes one, or set `GIT_RECEIPT_KEY_FILE`"));
         }
-        Ok(Signer::load(&path)?)
+        let signer = Signer::load(&path)?;
+        Ok(self.signer.get_or_init(|| signer))
     }
 
     /// The rules for taking out secrets, with the user's own.
@@ -158,15 +163,17 @@ impl Context {
         Redactor::new(&self.store.config_all("receipt.redact")).context("configuration `receipt.redact`")
     }
 
-    /// Name and address for author lines: git's, else what the system knows.
+    /// Name and address for author lines: git's committer, else what the system knows.
     pub fn identity(&self) -> (String, String) {
-        let user = || self.env.var("USER").or_else(|| self.env.var("LOGNAME"));
-        let name = self.store.config("user.name").filter(|name| !name.trim().is_empty());
-        let name = name.or_else(user).unwrap_or_else(|| "unknown".into());
-        let email = self.store.config("user.email").filter(|email| !email.trim().is_empty());
-        let email = email.unwrap_or_else(|| {
-            format!("{}@{}", user().unwrap_or_else(|| "unknown".into()), crate::store::host_name())
-        });
+        let configured = |variable: &str, key: &str| {
+            let value = self.env.var(variable).or_else(|| self.store.config(key));
+            value.filter(|value| !value.trim().is_empty())
+        };
+        let user =
+            || self.env.var("USER").or_else(|| self.env.var("LOGNAME")).unwrap_or_else(|| "unknown".into());
+        let name = configured("GIT_COMMITTER_NAME", "user.name").unwrap_or_else(user);
+        let email = configured("GIT_COMMITTER_EMAIL", "user.email")
+            .unwrap_or_else(|| format!("{}@{}", user(), crate::store::host_name()));
         (name, email)
     }
 
@@ -205,7 +212,7 @@ impl Context {
         let redactor = self.redactor()?;
         let (name, email) = self.identity();
         let options = AppendOptions {
-            signer: &signer,
+            signer,
             scope,
             role,
             name,

@@ -10,6 +10,8 @@ use super::target::Target;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::{Fact, KINDS, ReadFact};
+use crate::domain::ids::Oid;
+use crate::store::NoteLine;
 
 /// Append facts given as JSON lines to a receipt
 ///
@@ -117,7 +119,29 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
         ctx.check_may_work(target)?;
     }
     let closes = drafts.iter().any(|draft| matches!(draft.fact, Fact::ReceiptClosed(_)));
+    let bound: Vec<(usize, Oid)> = drafts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, draft)| match &draft.fact {
+            Fact::CommitBound(bound) => Some((index, bound.commit)),
+            Fact::CommitRebound(rebound) => Some((index, rebound.to)),
+            _ => None,
+        })
+        .collect();
     let report = ctx.append_about(target, drafts)?;
+    let notes: Vec<NoteLine> = bound
+        .into_iter()
+        .filter(|(_, commit)| ctx.store.has_object(*commit))
+        .map(|(index, commit)| NoteLine {
+            commit,
+            receipt: target.receipt,
+            entry: report.entries[index].entry,
+        })
+        .collect();
+    if !notes.is_empty() {
+        let (name, email) = ctx.author_ident();
+        ctx.store.add_notes(&notes, (&name, &email))?;
+    }
     if closes {
         ctx.store.note_closed(target.receipt)?;
     }
@@ -147,8 +171,8 @@ fn draft(target: Target, line: &[u8]) -> Result<Draft, String> {
     if !KINDS.contains(&line.kind.as_str()) {
         return Err(format!("unknown kind `{}`", line.kind.escape_debug()));
     }
-    let ReadFact { fact, unknown_fields } =
-        Fact::read(&line.kind, line.data).map_err(|error| format!("data of `{}`: {error}", line.kind))?;
+    let ReadFact { fact, unknown_fields } = Fact::read_draft(&line.kind, line.data)
+        .map_err(|error| format!("data of `{}`: {error}", line.kind))?;
     if !unknown_fields.is_empty() {
         return Err(format!("`{}` has no field `{}`", line.kind, unknown_fields.join("`, `")));
     }

@@ -56,14 +56,7 @@ impl Context {
     /// # Errors
     /// As appending.
     pub fn append_about(&self, target: Target, drafts: Vec<Draft>) -> anyhow::Result<AppendReport> {
-        self.check_recording()?;
-        let signer = self.recorder()?;
-        let own = self.store.current_chain(&crate::store::ChainScope::Console, signer.id());
-        let elsewhere = own != Some(target.opened.chain);
-        let drafts = drafts
-            .into_iter()
-            .map(|draft| if elsewhere { draft.citing(target.opened) } else { draft })
-            .collect();
+        let drafts = drafts.into_iter().map(|draft| draft.citing(target.opened)).collect();
         self.append(drafts)
     }
 }

@@ -111,6 +111,7 @@ pub fn run(
     let mut command = command;
     command.env.push(("GIT_RECEIPT_ID".into(), target.receipt.to_string().into()));
     let started = start(command, out, err);
+    ctx.store.set_now(ctx.env.now());
     let outcome = match started {
         Ok(outcome) => outcome,
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `git receipt verify`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use crate::domain::chain::Link;
 use crate::domain::fact::Fact;
 use crate::domain::finding::{self, Code, Finding, Weight};
 use crate::domain::fold::{self, Folded};
-use crate::domain::ids::{ChainId, Oid};
+use crate::domain::ids::{ChainId, EntryRef, Oid, ReceiptId};
 use crate::domain::verify::{self, History, Trust, Verdict};
 
 /// Check every entry: bytes, signatures, links, citations, authority and artifacts
@@ -132,12 +132,14 @@ impl Context {
     pub fn picture(&self, trust: &TrustSet) -> anyhow::Result<Picture> {
         let history = self.store.read_history()?;
         let trees = self.trees_of_bound(&history)?;
+        let remembered = self.store.remembered_tips();
         let verdict = verify::verify(
             &history,
             &Trust {
                 repos: trust.repos.as_ref(),
                 knows: &|key| trust.knows(key),
                 revoked: &trust.revoked,
+                remembered: &remembered,
                 tree_of: &|commit| trees.get(&commit).copied(),
             },
         );
@@ -205,7 +207,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
 }
 
 /// The chains that hold entries of a receipt.
-fn chains_of(picture: &Picture, receipt: crate::domain::ids::ReceiptId) -> Vec<ChainId> {
+fn chains_of(picture: &Picture, receipt: ReceiptId) -> Vec<ChainId> {
     let entries = picture.history.links.values().filter_map(|link| link.entry.as_ref());
     entries.filter(|entry| entry.body.receipt == Some(receipt)).map(|entry| entry.body.chain).collect()
 }
@@ -214,7 +216,7 @@ fn describe(
     trust: &TrustSet,
     picture: &Picture,
     args: &Args,
-    receipt: Option<crate::domain::ids::ReceiptId>,
+    receipt: Option<ReceiptId>,
     findings: Vec<Finding>,
     withheld: u64,
 ) -> Verified {
@@ -273,8 +275,7 @@ impl Context {
         let (mut findings, mut withheld) = (Vec::new(), 0);
         for link in history.links.values() {
             let Some(entry) = &link.entry else { continue };
-            let mut fact = entry.body.fact.clone();
-            for (field, content) in fact.contents_mut() {
+            for (field, content) in entry.body.fact.contents() {
                 let Some(detached) = content.detached() else { continue };
                 match self.store.read_content(detached) {
                     Ok(Some(_)) => {}
@@ -291,13 +292,18 @@ impl Context {
     /// Compares notes with bindings: a note that says something else is a warning, for anyone can write one.
     fn check_notes(&self, picture: &Picture) -> anyhow::Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        for (commit, text) in self.store.read_notes()? {
+        let notes = self.store.read_notes()?;
+        if notes.is_empty() {
+            return Ok(findings);
+        }
+        let entries = picture.history.links.values().filter_map(|link| link.entry.as_ref());
+        let known: HashSet<(ReceiptId, EntryRef)> =
+            entries.filter_map(|entry| Some((entry.body.receipt?, entry.reference()))).collect();
+        for (commit, text) in notes {
             for line in text.lines() {
                 let there = line.split_once(' ').and_then(|(receipt, entry)| {
-                    let receipt: crate::domain::ids::ReceiptId = receipt.parse().ok()?;
-                    let entry: crate::domain::ids::EntryRef = entry.parse().ok()?;
-                    let mut links = picture.history.links.values().filter_map(|link| link.entry.as_ref());
-                    links.find(|e| e.reference() == entry && e.body.receipt == Some(receipt))
+                    let named = (receipt.parse().ok()?, entry.parse().ok()?);
+                    known.get(&named)
                 });
                 if there.is_none() {
                     findings.push(Finding {

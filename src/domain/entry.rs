@@ -111,6 +111,10 @@ impl Body {
     /// When the body is longer, deeper or otherwise more than the format allows, or a field of it is.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BodyError> {
         check_texts(&self.title, self.once.as_deref())?;
+        check_cites(&self.fact, &self.cites)?;
+        self.fact
+            .check_limits()
+            .map_err(|error| BodyError::Data { kind: self.fact.kind().to_owned(), error })?;
         let data = self.fact.to_value().map_err(|error| BodyError::Field(error.to_string()))?;
         let value = json!({
             "v": VERSION,
@@ -171,6 +175,7 @@ impl Body {
         let ReadFact { fact, unknown_fields } =
             Fact::read(&kind, data).map_err(|error| BodyError::Data { kind, error })?;
         let body = Body { fact, ..body };
+        check_cites(&body.fact, &body.cites)?;
         if let Some(concerns_chain) = body.fact.concerns_chain()
             && concerns_chain != body.receipt.is_none()
         {
@@ -194,6 +199,16 @@ fn take<T: serde::de::DeserializeOwned>(object: &mut Map<String, Value>, name: &
 /// Reads `cites`; an unknown field inside a citation is refused, as citations are part of the frame, not of data.
 fn take_cites(object: &mut Map<String, Value>) -> Result<Vec<EntryRef>, BodyError> {
     take(object, "cites")
+}
+
+/// The most chains that one seal covers.
+pub const SEALS_MAX: usize = 200;
+
+fn check_cites(fact: &Fact, cites: &[EntryRef]) -> Result<(), BodyError> {
+    if matches!(fact, Fact::ChainsSealed(_)) && cites.len() > SEALS_MAX {
+        return Err(BodyError::Field(format!("field `cites` of a seal has more than {SEALS_MAX} elements")));
+    }
+    Ok(())
 }
 
 fn check_texts(title: &str, once: Option<&str>) -> Result<(), BodyError> {

@@ -81,11 +81,9 @@ codes! {
     WrongBinding = "E402", "wrong-binding", Broken, "A commit does not have the tree that its binding states.";
     UnknownSigner = "I501", "unknown-signer", Incomplete, "The signer is not among the known keys.";
     Shallow = "I502", "shallow", Incomplete, "The history ends here because the clone is shallow.";
-    Withheld = "I503", "withheld", Incomplete, "An artifact that was asked for is not here.";
     UnknownKind = "W601", "unknown-kind", Warning, "The entry is of a kind or has data that this version does not know.";
     Late = "W602", "late", Warning, "The entry lost a race to another one and changes nothing.";
     NoteDisagrees = "W603", "note-disagrees", Warning, "A note names something else than the entries do.";
-    NotBound = "W604", "trailer-names-missing", Warning, "A commit's trailer names an entry that is not here.";
 }
 
 impl std::fmt::Display for Code {

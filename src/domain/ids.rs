@@ -158,13 +158,46 @@ impl FromStr for Digest {
 as_string!(Digest);
 
 /// A git object id that carries its algorithm: `sha1:<40 hex>` or `sha256:<64 hex>`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Oid {
     /// An id of a SHA-1 repository.
     Sha1([u8; 20]),
     /// An id of a SHA-256 repository.
     Sha256([u8; 32]),
 }
+
+/// An id is a hash already: eight of its bytes spread as well as any function of all of them.
+impl std::hash::Hash for Oid {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        let bytes = self.as_bytes();
+        state.write_u64(u64::from_le_bytes(bytes[..8].try_into().expect("ids are longer than eight bytes")));
+    }
+}
+
+/// Passes on the eight bytes that an [`Oid`] hashes to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OidHasher(u64);
+
+impl std::hash::Hasher for OidHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+/// A map by object id.
+pub type OidMap<V> = std::collections::HashMap<Oid, V, std::hash::BuildHasherDefault<OidHasher>>;
+/// A set of object ids.
+pub type OidSet = std::collections::HashSet<Oid, std::hash::BuildHasherDefault<OidHasher>>;
 
 impl Oid {
     const FORM: &'static str = "an object id of the form `sha1:<40 hex digits>` or `sha256:<64 hex digits>`";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::chain::{self, Before, Link};
 use super::fact::Fact;
 use super::finding::{Code, Finding};
-use super::ids::{ChainId, Digest, EntryRef, KeyId, Oid};
+use super::ids::{ChainId, Digest, EntryRef, KeyId, Oid, OidMap, OidSet, ReceiptId};
 use super::revoked::Revoked;
 
 /// A ref that holds a chain.
@@ -40,7 +40,7 @@ pub struct History {
     /// The refs that were read.
     pub refs: Vec<ChainRef>,
     /// Every commit of an entry, by id.
-    pub links: HashMap<Oid, Link>,
+    pub links: OidMap<Link>,
     /// Commits that a ref, chain or citation names and that are not here.
     pub missing: Vec<MissingCommit>,
 }
@@ -66,6 +66,8 @@ pub struct Trust<'a> {
     pub knows: &'a dyn Fn(&KeyId) -> bool,
     /// Revoked keys and their last good heads.
     pub revoked: &'a Revoked,
+    /// Entries that this clone wrote last and remembers, one a chain.
+    pub remembered: &'a [EntryRef],
     /// The tree of a commit, where the commit is here.
     pub tree_of: &'a dyn Fn(Oid) -> Option<Oid>,
 }
@@ -100,14 +102,14 @@ pub struct Verdict {
     pub entries: u64,
     /// Commits whose entry is sound, strictly signed and by a known key that is not revoked: only these may
     /// change the state of a known receipt.
-    pub counted: HashSet<Oid>,
+    pub counted: OidSet,
     /// Commits whose entry is sound and by a key that is not known.
-    pub strangers: HashSet<Oid>,
+    pub strangers: OidSet,
 }
 
 /// Which commits each chain's own refs, or an effective seal in their place, reach.
 struct Reach {
-    by_chain: BTreeMap<ChainId, HashSet<Oid>>,
+    by_chain: BTreeMap<ChainId, OidSet>,
     sealed: BTreeSet<ChainId>,
     has_ref: BTreeSet<ChainId>,
 }
@@ -136,15 +138,15 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
     }
     let reach = reach(history, trust);
     let mut anchors = BTreeMap::new();
-    check_names(history, &reach, &mut anchors, &mut findings);
+    check_names(history, &reach, trust.remembered, &mut anchors, &mut findings);
     check_equivocation(history, &mut findings);
     let revoked = check_revoked(history, trust, &mut findings);
     let chains = summaries(history, trust, &reach, &anchors, &mut findings);
 
-    let broken: HashSet<Oid> = findings
+    let broken: OidSet = findings
         .iter()
         .filter(|finding| finding.code.weight() == super::finding::Weight::Broken)
-        .filter(|finding| finding.code != Code::Equivocation)
+        .filter(|finding| !blames_others(finding.code))
         .filter_map(|finding| finding.commit)
         .collect();
     let mut verdict = Verdict { entries: history.links.len() as u64, chains, ..Default::default() };
@@ -165,6 +167,11 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
     findings.dedup();
     verdict.findings = findings;
     verdict
+}
+
+/// Findings about what an entry names, which say nothing against the entry itself.
+fn blames_others(code: Code) -> bool {
+    matches!(code, Code::Equivocation | Code::Truncated | Code::MissingChain | Code::WrongBinding)
 }
 
 fn before<'a>(history: &'a History, link: &Link) -> Before<'a> {
@@ -266,6 +273,7 @@ fn reach(history: &History, trust: &Trust<'_>) -> Reach {
 fn check_names(
     history: &History,
     reach: &Reach,
+    remembered: &[EntryRef],
     anchors: &mut BTreeMap<ChainId, u64>,
     findings: &mut Vec<Finding>,
 ) {
@@ -293,29 +301,37 @@ fn check_names(
                 }
                 continue;
             }
-            findings.push(missing_name(reach, link, named, there.is_some()));
+            let by = link.reference().map(|by| format!("`{}@{}`", by.chain, by.seq));
+            let by = format!("{} in commit `{}`", by.unwrap_or_default(), link.commit.to_hex());
+            findings.push(missing_name(reach, &by, body.receipt, named, there.is_some()));
+        }
+    }
+    for named in remembered {
+        let there = places.get(&(named.chain, named.seq));
+        if there.is_none_or(|digests| !digests.contains(&named.digest)) {
+            let by = "what this clone remembers to have written";
+            findings.push(missing_name(reach, by, None, *named, there.is_some()));
         }
     }
 }
 
-fn missing_name(reach: &Reach, link: &Link, named: EntryRef, taken: bool) -> Finding {
-    let by = link.reference().map_or(String::new(), |by| format!(" (named by `{}@{}`)", by.chain, by.seq));
+fn missing_name(
+    reach: &Reach,
+    by: &str,
+    receipt: Option<ReceiptId>,
+    named: EntryRef,
+    taken: bool,
+) -> Finding {
     let place = format!("`{}@{}`", named.chain, named.seq);
     let (code, message) = if taken {
-        (Code::Equivocation, format!("{place} is another entry here than `{}`{by}", named.digest))
+        (Code::Equivocation, format!("{place} is another entry here than `{}`, named by {by}", named.digest))
     } else if reach.by_chain.contains_key(&named.chain) {
-        (Code::Truncated, format!("entry {place} is gone{by}"))
+        (Code::Truncated, format!("entry {place} is gone, named by {by}"))
     } else {
-        (Code::MissingChain, format!("chain of {place} is gone{by}"))
+        (Code::MissingChain, format!("chain of {place} is gone, named by {by}"))
     };
-    Finding {
-        code,
-        chain: Some(named.chain),
-        seq: Some(named.seq),
-        commit: Some(link.commit),
-        receipt: link.entry.as_ref().and_then(|entry| entry.body.receipt),
-        message,
-    }
+    let (chain, seq) = (Some(named.chain), Some(named.seq));
+    Finding { code, chain, seq, commit: None, receipt, message }
 }
 
 fn check_equivocation(history: &History, findings: &mut Vec<Finding>) {
@@ -340,10 +356,10 @@ fn check_equivocation(history: &History, findings: &mut Vec<Finding>) {
 }
 
 /// Finds entries of revoked keys that are neither a last good head nor an ancestor of one.
-fn check_revoked(history: &History, trust: &Trust<'_>, findings: &mut Vec<Finding>) -> HashSet<Oid> {
-    let mut refused = HashSet::new();
+fn check_revoked(history: &History, trust: &Trust<'_>, findings: &mut Vec<Finding>) -> OidSet {
+    let mut refused = OidSet::default();
     for revocation in trust.revoked.entries() {
-        let mut good = HashSet::new();
+        let mut good = OidSet::default();
         let mut queue: Vec<Oid> = history
             .links
             .values()

@@ -184,7 +184,7 @@ pub(super) fn redacted(content: &Content, redactor: &Redactor) -> Option<(Pendin
 fn keep_ends(bytes: &[u8]) -> Vec<u8> {
     let left_out = bytes.len() - 2 * END_KEPT;
     let mut kept = bytes[..END_KEPT].to_vec();
-    kept.extend_from_slice(format!("\n[... {left_out} bytes left out ...]\n").as_bytes());
+    kept.extend_from_slice(format!("\n[{left_out} bytes left out here]\n").as_bytes());
     kept.extend_from_slice(&bytes[bytes.len() - END_KEPT..]);
     kept
 }

@@ -70,7 +70,7 @@ pub struct Store {
     pub(crate) repo: gix::Repository,
     git_for_refs: bool,
     quarantined: bool,
-    now: Timestamp,
+    now: std::cell::Cell<Timestamp>,
     entropy: Entropy,
 }
 
@@ -95,7 +95,7 @@ impl Store {
             repo,
             git_for_refs,
             quarantined: options.quarantined,
-            now: options.now,
+            now: options.now.into(),
             entropy: options.entropy,
         };
         // Replacement objects are other people's edits of history; receipts are about what is really there.
@@ -181,7 +181,12 @@ impl Store {
 
     /// The moment this run takes as now.
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.now.get()
+    }
+
+    /// Takes another moment as now, after something took its time.
+    pub fn set_now(&self, now: Timestamp) {
+        self.now.set(now);
     }
 
     /// Refuses where nothing may be written.

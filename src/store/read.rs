@@ -1,13 +1,12 @@
 //! Chains as they are: every commit that our refs or their citations reach, inspected once.
 
-use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::sync::{Mutex, mpsc};
 
 use super::error::StoreError;
 use super::{Store, names, object_id};
 use crate::domain::chain::{self, Link};
-use crate::domain::ids::Oid;
+use crate::domain::ids::{Oid, OidMap, OidSet};
 use crate::domain::verify::{ChainRef, History, MissingCommit};
 
 impl Store {
@@ -42,13 +41,13 @@ impl Store {
     }
 
     /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
-    fn read_links(&self, tips: &[Oid]) -> Result<(HashMap<Oid, Link>, Vec<MissingCommit>), StoreError> {
+    fn read_links(&self, tips: &[Oid]) -> Result<(OidMap<Link>, Vec<MissingCommit>), StoreError> {
         const BATCH: usize = 64;
         type Batch = Vec<(Oid, Vec<u8>)>;
         let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
         let (send, receive) = mpsc::sync_channel::<Batch>(workers * 4);
         let receive = Mutex::new(receive);
-        let shallow: HashSet<Oid> = self.shallow_commits();
+        let shallow: OidSet = self.shallow_commits();
         std::thread::scope(|scope| {
             let handles: Vec<_> = (0..workers)
                 .map(|_| {
@@ -69,7 +68,7 @@ impl Store {
                 let _ = send.send(batch);
             });
             drop(send);
-            let mut links = HashMap::new();
+            let mut links = OidMap::default();
             for handle in handles {
                 let found = handle.join().map_err(|_| StoreError::Corrupt("a verifier panicked".into()))?;
                 links.extend(found.into_iter().map(|link| (link.commit, link)));
@@ -82,11 +81,11 @@ impl Store {
     fn walk(
         &self,
         tips: &[Oid],
-        shallow: &HashSet<Oid>,
+        shallow: &OidSet,
         batch_size: usize,
         mut deliver: impl FnMut(Vec<(Oid, Vec<u8>)>),
     ) -> Result<Vec<MissingCommit>, StoreError> {
-        let mut seen = HashSet::new();
+        let mut seen = OidSet::default();
         let mut missing = Vec::new();
         let mut queue: Vec<(Oid, Option<Oid>)> = tips.iter().map(|tip| (*tip, None)).collect();
         let mut batch = Vec::with_capacity(batch_size);
@@ -131,7 +130,7 @@ impl Store {
         Ok(self.commit_bytes(commit)?.map(|bytes| chain::inspect(commit, &bytes, &mut Vec::new())))
     }
 
-    fn shallow_commits(&self) -> HashSet<Oid> {
+    fn shallow_commits(&self) -> OidSet {
         let commits = self.repo.shallow_commits().ok().flatten();
         commits.iter().flat_map(|list| list.iter()).map(|id| super::oid(id)).collect()
     }

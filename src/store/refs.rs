@@ -116,7 +116,7 @@ impl Store {
             return self.move_refs_by_git(moves);
         }
         let edits = moves.iter().map(to_edit).collect::<Result<Vec<_>, _>>()?;
-        let when = gix::date::Time::new(self.now.unix_seconds(), 0).format(gix::date::time::Format::Raw);
+        let when = gix::date::Time::new(self.now().unix_seconds(), 0).format(gix::date::time::Format::Raw);
         let when = when.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let who = gix::actor::SignatureRef {
             name: "git-receipt".into(),

@@ -118,6 +118,16 @@ impl Store {
         self.load_state(scope, key).map(|state| state.chain)
     }
 
+    /// The last entries that this very clone wrote, one a chain.
+    pub fn remembered_tips(&self) -> Vec<EntryRef> {
+        let place = Place::of(self.common_dir());
+        let files = fs::read_dir(self.state_dir().join("scopes")).into_iter().flatten();
+        let states = files
+            .filter_map(|file| fs::read(file.ok()?.path()).ok())
+            .filter_map(|bytes| serde_json::from_slice::<ChainState>(&bytes).ok());
+        states.filter(|state| state.place == place).filter_map(|state| Some(state.tip?.entry)).collect()
+    }
+
     /// This clone's id for its artifact refs: 16 hex digits, made anew on a copied clone.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ struct Shelf {
 impl Store {
     /// Appends `drafts` to the scope's chain: all of them or none, in order.
     ///
-    /// A draft whose idempotency key is there already with the same content changes nothing and returns the
+    /// Citations of the chain itself are left out, as its own links lead there. A draft whose idempotency key is there already with the same content changes nothing and returns the
     /// entry that is there. A chain is opened when the scope has none yet, or the one it had belongs to another
     /// copy of this clone.
     ///
@@ -189,6 +189,13 @@ impl Store {
             _ => self.tip_at(tip_commit, state.chain)?,
         };
         let mut state = state;
+        if let Some(known) = &state.tip
+            && !self.continues_at(known, &tip)?
+        {
+            // The ref was set back: going on from there would claim a place twice.
+            let lost = known.entry;
+            return Ok(self.new_chain(options, Some(lost)));
+        }
         if state.place != place || self.is_behind_remote(&mut state, &tip)? || state.repo != options.repo {
             return Ok(self.new_chain(options, Some(tip.entry)));
         }
@@ -258,6 +265,9 @@ impl Store {
         time: Timestamp,
         written: &mut Vec<Written>,
     ) -> Result<Tip, StoreError> {
+        let mut draft = draft;
+        // Known only under the lock: an entry of this very chain is not cited, `prev` leads to it.
+        draft.cites.retain(|cite| cite.chain != chain.writer.chain);
         let once = draft.once.clone();
         let mut parents: Vec<Oid> = chain.tip.iter().map(|tip| tip.commit).collect();
         for cite in &draft.cites {
@@ -418,6 +428,16 @@ impl Store {
             || StoreError::Corrupt(format!("chain `{chain}` ends in `{commit}`, which is no sound entry"));
         let link = link.filter(|link| link.findings.is_empty()).ok_or_else(broken)?;
         link.tip().filter(|tip| tip.entry.chain == chain).ok_or_else(broken)
+    }
+
+    /// Whether `tip` is what is remembered or comes after it in the chain, as after a crash before remembering.
+    fn continues_at(&self, known: &TipState, tip: &Tip) -> Result<bool, StoreError> {
+        let (mut at, mut seq) = (Some(tip.commit), tip.entry.seq);
+        while let Some(commit) = at.filter(|_| seq > known.entry.seq) {
+            at = self.parents_of(commit)?.first().copied();
+            seq -= 1;
+        }
+        Ok(at == Some(known.commit))
     }
 
     /// Whether nothing may follow `tip`.

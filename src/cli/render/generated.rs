@@ -99,6 +99,7 @@ fn schema_file(name: &str, mut schema: Value) -> anyhow::Result<(String, Vec<u8>
     schema["title"] = format!("git-receipt/{name}/1").into();
     schema["properties"]["schema"] = serde_json::json!({ "const": format!("git-receipt/{name}/1") });
     match schema["required"].as_array_mut() {
+        Some(required) if required.iter().any(|name| name == "schema") => {}
         Some(required) => required.insert(0, "schema".into()),
         None => schema["required"] = serde_json::json!(["schema"]),
     }

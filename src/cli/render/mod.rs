@@ -37,7 +37,23 @@ fn schema_of<R: Report>() -> String {
 /// Never in practice: every report has a JSON form.
 pub fn json<R: Report>(report: &R) -> anyhow::Result<String> {
     let document = Document { schema: schema_of::<R>(), report };
-    Ok(format!("{}\n", serde_json::to_string(&document)?))
+    Ok(escape_invisible(&serde_json::to_string(&document)?) + "\n")
+}
+
+/// Writes characters that could steer a terminal or reorder text as JSON escapes; they occur in strings only.
+pub fn escape_invisible(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if super::ui::is_invisible(c) || c.is_control() {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// One object a line: the elements of the report's list, or the report itself where it has none.
@@ -60,7 +76,7 @@ pub fn json_lines<R: Report>(report: &R) -> anyhow::Result<String> {
             }
             other => other,
         };
-        text.push_str(&serde_json::to_string(&document)?);
+        text.push_str(&escape_invisible(&serde_json::to_string(&document)?));
         text.push('\n');
     }
     Ok(text)

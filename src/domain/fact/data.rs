@@ -3,15 +3,11 @@
 //! An optional field is absent when it has no value; null is a value of its own and only where the type says so.
 //! Times are milliseconds, scores millionths, object ids carry their algorithm.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::present;
 use super::values::{Amount, Content, GitPath, LineSet, Nonce, Replaced};
 use crate::domain::ids::{Digest, EntryRef, Oid, ReceiptId};
-
-/// Reads an optional field that is there: its value, never null.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
-}
 
 /// A closed set of words.
 macro_rules! word {

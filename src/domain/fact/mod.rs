@@ -4,6 +4,7 @@ pub mod data;
 pub mod values;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use data::*;
@@ -47,11 +48,11 @@ macro_rules! kinds {
                 }
             }
 
-            /// Reads the data of an entry of kind `kind`.
+            /// Reads the data of a draft of kind `kind`, whose inline texts may still be of any length.
             ///
             /// # Errors
-            /// When `kind` is known and `data` lacks one of its fields or has one of another type.
-            pub fn read(kind: &str, data: Value) -> Result<ReadFact, DataError> {
+            /// As [`Fact::read`], the limits aside.
+            pub fn read_draft(kind: &str, data: Value) -> Result<ReadFact, DataError> {
                 match kind {
                     $($name => read_known::<$data>(data).map(|(data, unknown_fields)| ReadFact {
                         fact: Fact::$variant(data),
@@ -62,6 +63,16 @@ macro_rules! kinds {
                         unknown_fields: Vec::new(),
                     }),
                 }
+            }
+
+            /// Reads the data of an entry of kind `kind`.
+            ///
+            /// # Errors
+            /// When `kind` is known and `data` lacks one of its fields or has one of another type.
+            pub fn read(kind: &str, data: Value) -> Result<ReadFact, DataError> {
+                let read = Fact::read_draft(kind, data)?;
+                read.fact.check_limits()?;
+                Ok(read)
             }
         }
     };
@@ -134,6 +145,11 @@ pub struct ReadFact {
 #[error("{0}")]
 pub struct DataError(String);
 
+/// Reads an optional field that is there: its value, never null.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 fn read_known<T: DeserializeOwned>(data: Value) -> Result<(T, Vec<String>), DataError> {
     if !data.is_object() {
         return Err(DataError("`data` is not an object".into()));
@@ -144,7 +160,70 @@ fn read_known<T: DeserializeOwned>(data: Value) -> Result<(T, Vec<String>), Data
     Ok((parsed, unknown))
 }
 
+/// Lists the content fields of every kind that has some, borrowed one way or the other.
+macro_rules! contents_of {
+    ($fact:expr, $as_borrowed:ident, $($borrow:tt)+) => {{
+        let mut found = Vec::new();
+        macro_rules! always {
+            ($d:ident.$field:ident) => { found.push((stringify!($field), $($borrow)+ $d.$field)) };
+        }
+        macro_rules! optional {
+            ($d:ident.$field:ident) => {
+                found.extend($d.$field.$as_borrowed().map(|content| (stringify!($field), content)))
+            };
+        }
+        match $fact {
+            Fact::ReceiptOpened(d) => { always!(d.task); optional!(d.envelope); }
+            Fact::ToolCalled(d) => { optional!(d.input); optional!(d.output); optional!(d.more_files); }
+            Fact::RetrievalMade(d) => { always!(d.query); optional!(d.more_sources); }
+            Fact::GateChecked(d) => { optional!(d.output); optional!(d.environment); }
+            Fact::HumanAsked(d) => { always!(d.question); always!(d.answer); }
+            Fact::GuidanceGiven(d) => always!(d.text),
+            Fact::MemoryPatched(d) => always!(d.diff),
+            Fact::ReceiptClosed(d) => always!(d.output),
+            Fact::ReplayChecked(d) => always!(d.detail),
+            Fact::RemarkMade(d) => always!(d.text),
+            _ => {}
+        }
+        found
+    }};
+}
+
+/// The most files of a tool call and sources of a retrieval that stand in a body.
+pub const LIST_MAX: usize = 100;
+/// The most heads that one `heads.witnessed` names.
+pub const HEADS_MAX: usize = 400;
+
 impl Fact {
+    /// Checks that no list or inline text is longer than a body may have it.
+    ///
+    /// # Errors
+    /// Names the field that is too long.
+    pub fn check_limits(&self) -> Result<(), DataError> {
+        let too_long =
+            |name: &str, max: usize| Err(DataError(format!("`{name}` has more than {max} elements")));
+        match self {
+            Fact::ToolCalled(call) if call.files.len() > LIST_MAX => return too_long("files", LIST_MAX),
+            Fact::RetrievalMade(made) if made.sources.len() > LIST_MAX => {
+                return too_long("sources", LIST_MAX);
+            }
+            Fact::HeadsWitnessed(seen) if seen.heads.len() > HEADS_MAX => {
+                return too_long("heads", HEADS_MAX);
+            }
+            _ => {}
+        }
+        let long = self
+            .contents()
+            .into_iter()
+            .find(|(_, content)| content.text().is_some_and(|text| text.len() > values::INLINE_MAX));
+        match long {
+            Some((name, _)) => {
+                Err(DataError(format!("`{name}` holds more than {} bytes inline", values::INLINE_MAX)))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether the fact is about the chain itself, so that its entry names no receipt. `None` where the kind is
     /// unknown and either may be.
     pub fn concerns_chain(&self) -> Option<bool> {
@@ -181,38 +260,14 @@ impl Fact {
         }
     }
 
+    /// Every content object of the fact, by field name.
+    pub fn contents(&self) -> Vec<(&'static str, &values::Content)> {
+        contents_of!(self, as_ref, &)
+    }
+
     /// Every content object of the fact, by field name, for redaction and detaching.
     pub fn contents_mut(&mut self) -> Vec<(&'static str, &mut values::Content)> {
-        fn some<'a>(
-            name: &'static str,
-            content: &'a mut Option<values::Content>,
-        ) -> Option<(&'static str, &'a mut values::Content)> {
-            content.as_mut().map(|content| (name, content))
-        }
-        match self {
-            Fact::ReceiptOpened(d) => {
-                std::iter::once(("task", &mut d.task)).chain(some("envelope", &mut d.envelope)).collect()
-            }
-            Fact::ToolCalled(d) => some("input", &mut d.input)
-                .into_iter()
-                .chain(some("output", &mut d.output))
-                .chain(some("more_files", &mut d.more_files))
-                .collect(),
-            Fact::RetrievalMade(d) => std::iter::once(("query", &mut d.query))
-                .chain(some("more_sources", &mut d.more_sources))
-                .collect(),
-            Fact::GateChecked(d) => some("output", &mut d.output)
-                .into_iter()
-                .chain(some("environment", &mut d.environment))
-                .collect(),
-            Fact::HumanAsked(d) => vec![("question", &mut d.question), ("answer", &mut d.answer)],
-            Fact::GuidanceGiven(d) => vec![("text", &mut d.text)],
-            Fact::MemoryPatched(d) => vec![("diff", &mut d.diff)],
-            Fact::ReceiptClosed(d) => vec![("output", &mut d.output)],
-            Fact::ReplayChecked(d) => vec![("detail", &mut d.detail)],
-            Fact::RemarkMade(d) => vec![("text", &mut d.text)],
-            _ => Vec::new(),
-        }
+        contents_of!(self, as_mut, &mut)
     }
 
     /// Every short text of the fact that people or agents wrote, for redaction.

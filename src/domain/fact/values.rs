@@ -59,21 +59,21 @@ pub struct Detached {
 
 #[derive(Default, Serialize, Deserialize)]
 struct ContentWire {
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     text: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     artifact: Option<Digest>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     oid: Option<Oid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     media: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     head: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     redactions: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "super::present")]
     truncated: Option<bool>,
 }
 
@@ -104,7 +104,10 @@ impl TryFrom<ContentWire> for Content {
                 if head.as_ref().is_some_and(|head| head.len() > HEAD_MAX) {
                     return Err("`head` is longer than 160 bytes");
                 }
-                let truncated = truncated.unwrap_or(false);
+                if truncated == Some(false) {
+                    return Err("`truncated` is there only to say true");
+                }
+                let truncated = truncated.is_some();
                 Ok(Content::Detached(Detached { artifact, oid, bytes, media, head, redactions, truncated }))
             }
             _ => Err("content is neither `text` alone nor `artifact`, `oid`, `bytes` and `media`"),

@@ -7,7 +7,7 @@
 mod order;
 mod receipt;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 pub use order::Placed;
 pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step};
@@ -15,7 +15,7 @@ pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step};
 use super::chain::Link;
 use super::fact::Fact;
 use super::finding::{Code, Finding};
-use super::ids::{KeyId, Oid, ReceiptId};
+use super::ids::{KeyId, OidMap, OidSet, ReceiptId};
 use receipt::Refusal;
 
 /// All receipts.
@@ -47,12 +47,12 @@ impl Folded {
 ///
 /// `principal_of` says whose a key is, so that two keys of one person count once.
 pub fn fold(
-    links: &HashMap<Oid, Link>,
-    known: &HashSet<Oid>,
-    strangers: &HashSet<Oid>,
+    links: &OidMap<Link>,
+    known: &OidSet,
+    strangers: &OidSet,
     principal_of: &dyn Fn(&KeyId) -> String,
 ) -> Folded {
-    let all: HashSet<Oid> = known.union(strangers).copied().collect();
+    let all: OidSet = known.union(strangers).copied().collect();
     let order = order::order(links, &all);
     let mut folded = Folded::default();
     for stranger in [false, true] {

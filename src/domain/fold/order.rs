@@ -1,11 +1,11 @@
 //! The one order of entries, and what each entry could have seen.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use crate::domain::chain::{Link, SignedEntry};
-use crate::domain::ids::{ChainId, Oid};
+use crate::domain::ids::{ChainId, Oid, OidMap, OidSet};
 
 /// Entries in the order of chain position and citation, the ready ones by time and digest.
 pub struct Order<'a> {
@@ -35,13 +35,13 @@ impl Placed<'_> {
 }
 
 /// Orders the entries among `commits`: Kahn's algorithm over parents, whatever order they are given in.
-pub fn order<'a>(links: &'a HashMap<Oid, Link>, commits: &HashSet<Oid>) -> Order<'a> {
+pub fn order<'a>(links: &'a OidMap<Link>, commits: &OidSet) -> Order<'a> {
     let node = |oid: &Oid| {
         let link = links.get(oid).filter(|_| commits.contains(oid))?;
         link.entry.as_ref().map(|entry| (link, entry))
     };
-    let mut waiting: HashMap<Oid, usize> = HashMap::new();
-    let mut children: HashMap<Oid, Vec<Oid>> = HashMap::new();
+    let mut waiting: OidMap<usize> = OidMap::default();
+    let mut children: OidMap<Vec<Oid>> = OidMap::default();
     let mut ready = BinaryHeap::new();
     for oid in commits {
         let Some((link, entry)) = node(oid) else { continue };
@@ -55,7 +55,7 @@ pub fn order<'a>(links: &'a HashMap<Oid, Link>, commits: &HashSet<Oid>) -> Order
             _ => drop(waiting.insert(*oid, needed)),
         }
     }
-    let mut seen: HashMap<Oid, Arc<BTreeMap<ChainId, u64>>> = HashMap::new();
+    let mut seen: OidMap<Arc<BTreeMap<ChainId, u64>>> = OidMap::default();
     let mut entries = Vec::with_capacity(commits.len());
     while let Some(Reverse((_, _, oid))) = ready.pop() {
         let Some((link, entry)) = node(&oid) else { continue };
@@ -79,8 +79,8 @@ pub fn order<'a>(links: &'a HashMap<Oid, Link>, commits: &HashSet<Oid>) -> Order
 fn past_of(
     link: &Link,
     entry: &SignedEntry,
-    links: &HashMap<Oid, Link>,
-    seen: &HashMap<Oid, Arc<BTreeMap<ChainId, u64>>>,
+    links: &OidMap<Link>,
+    seen: &OidMap<Arc<BTreeMap<ChainId, u64>>>,
 ) -> Arc<BTreeMap<ChainId, u64>> {
     let mut parents = link.parents.iter().filter_map(|parent| Some((parent, seen.get(parent)?)));
     let Some((first, first_seen)) = parents.next() else { return Arc::default() };

@@ -1,0 +1,11 @@
+//! The program from outside: real repositories, real git, real `ssh-keygen`.
+
+mod bits;
+mod documents;
+mod foreign;
+mod kills;
+mod places;
+mod record;
+mod sessions;
+mod sharing;
+mod support;
