@@ -50,9 +50,11 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         }
         StoreError::Corrupt(_) => (2, Some("`git receipt verify` names everything that is wrong")),
         StoreError::Missing(_) => (2, Some("`git receipt fetch` brings what a remote has")),
-        StoreError::Open(_) | StoreError::Refused(_) | StoreError::Git { .. } | StoreError::Io { .. } => {
-            (2, None)
-        }
+        StoreError::Bare
+        | StoreError::Open(_)
+        | StoreError::Refused(_)
+        | StoreError::Git { .. }
+        | StoreError::Io { .. } => (2, None),
     };
     Some((code, hint.map(str::to_owned)))
 }

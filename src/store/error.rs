@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The repository cannot be used.
     #[error("cannot open the repository: {0}")]
     Open(String),
+    /// What was asked needs files, and the repository is bare.
+    #[error("a bare repository has no working tree")]
+    Bare,
     /// A ref or chain moved while we looked, or somebody holds it.
     #[error("`{name}` moved or is locked: {cause}")]
     Moved {

@@ -1,11 +1,25 @@
 //! The working tree as a tree object, without touching index or files.
 //!
-//! git itself does it in a copy of the index: filters, line ends, ignores, submodules and sparse checkouts come
-//! out exactly as `git add -A` has them.
+//! The tree is what `git add --all` and `git write-tree` would give in a copy of the index. gix finds and reads
+//! what differs; where it is known to see things differently from git, or fails, git does it in such a copy:
+//! sparse checkouts, conflicts, submodules that may be ignored, nested repositories of another format or without
+//! a commit, and filters that fail.
 
+mod scan;
+// Other file systems refuse some of the names, and other systems' tools some of the words.
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use gix::bstr::{BString, ByteSlice as _};
+use gix::index::entry::{Mode, Stage};
+use gix::objs::tree::EntryKind;
+use gix::{ObjectId, Repository};
+
+use self::scan::{Excluded, Found, IndexTree, Unsure};
 use super::error::StoreError;
 use super::{Store, git, object_id, oid};
 use crate::domain::fact::data::Change;
@@ -16,7 +30,11 @@ use crate::domain::ids::Oid;
 pub struct Worktree {
     /// Its tree, with uncommitted and new files, without ignored ones.
     pub tree: Oid,
-    /// Whether that differs from HEAD's tree.
+    /// The tree of the index; none while it has conflicts.
+    pub index: Option<Oid>,
+    /// HEAD's tree; none before the first commit.
+    pub head: Option<Oid>,
+    /// Whether the working tree differs from HEAD's.
     pub dirty: bool,
 }
 
@@ -27,10 +45,17 @@ pub struct TreeChange {
     pub path: Vec<u8>,
     /// What happened.
     pub change: Change,
-    /// The blob before.
+    /// The blob before, or the commit of a submodule.
     pub before: Option<Oid>,
-    /// The blob after.
+    /// The blob after, or the commit of a submodule.
     pub after: Option<Oid>,
+}
+
+/// The trees of the working tree and of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trees {
+    worktree: ObjectId,
+    index: Option<ObjectId>,
 }
 
 /// A file that is gone when the value is.
@@ -44,7 +69,8 @@ impl Drop for Scratch {
 }
 
 impl Store {
-    /// Whether tracked files differ from HEAD or new ones lie beside them.
+    /// Whether tracked files differ from HEAD or new ones lie beside them, other than those that
+    /// `receipt.exclude` names. Nothing is written.
     ///
     /// # Errors
     /// When git cannot tell.
@@ -52,67 +78,129 @@ impl Store {
         if self.work_dir().is_none() {
             return Ok(false);
         }
-        let out = self.git_in_worktree(&["status", "--porcelain", "--no-renames"], None)?;
-        Ok(!out.is_empty())
+        let head = self.head_tree()?.unwrap_or_else(|| self.empty_tree());
+        let excluded = Excluded::new(&self.repo, &self.config_all("receipt.exclude"));
+        match differs(&self.repo, object_id(head), &excluded) {
+            Ok(dirty) => Ok(dirty),
+            Err(Unsure(_)) => {
+                let trees = self.trees_by_git(&excluded)?;
+                Ok(trees.index != Some(object_id(head)) || trees.worktree != object_id(head))
+            }
+        }
     }
 
-    /// Writes the working tree as it is now.
+    /// Writes the working tree as it is now. Untracked files that `receipt.exclude` names are left out, and
+    /// tracked ones stay as the index has them.
     ///
     /// # Errors
-    /// In a bare repository, or when a file cannot be read.
+    /// [`StoreError::Bare`] without a working tree, and whatever keeps git from reading a file.
     pub fn write_worktree(&self) -> Result<Worktree, StoreError> {
+        self.write_worktree_except(&self.config_all("receipt.exclude"))
+    }
+
+    /// Like [`write_worktree`](Self::write_worktree), with patterns as in `.gitignore` in place of the
+    /// configured ones.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_worktree_except(&self, exclude: &[String]) -> Result<Worktree, StoreError> {
         if self.work_dir().is_none() {
-            return Err(StoreError::Refused("a bare repository has no working tree"));
+            return Err(StoreError::Bare);
         }
-        let head = self.head()?.commit;
-        let head_tree = match head {
-            Some(commit) => self.tree_of(commit)?,
-            None => None,
+        let head = self.head_tree()?;
+        let excluded = Excluded::new(&self.repo, exclude);
+        let trees = match trees_by_gix(&self.repo, &excluded) {
+            Ok(trees) => trees,
+            Err(Unsure(_)) => self.trees_by_git(&excluded)?,
         };
-        if let Some(tree) = head_tree
-            && !self.is_dirty()?
-        {
-            return Ok(Worktree { tree, dirty: false });
-        }
+        let tree = oid(&trees.worktree);
+        Ok(Worktree { tree, index: trees.index.as_deref().map(oid), head, dirty: head != Some(tree) })
+    }
+
+    fn head_tree(&self) -> Result<Option<Oid>, StoreError> {
+        self.head()?.commit.map_or(Ok(None), |commit| self.tree_of(commit))
+    }
+
+    /// Lets git add everything to a copy of the index.
+    fn trees_by_git(&self, excluded: &Excluded) -> Result<Trees, StoreError> {
         let folder = self.state_dir();
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
         let name = format!("index-{}-{}", std::process::id(), crate::domain::ids::hex(&self.random::<4>()));
         let scratch = Scratch(folder.join(name));
-        let index = self.repo.index_path();
-        match copy_with_time(&index, &scratch.0) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(StoreError::io("copy", &index)(error)),
+        copy_index(&self.repo.index_path(), &scratch.0)?;
+        let add = ["add", "--all", "--sparse", "."];
+        let added = self.git_in_worktree(&add, &scratch.0)?;
+        if !added.status.success() {
+            let failed = || git::failed(&add, String::from_utf8_lossy(&added.stderr).trim());
+            // `git add` gives up at a repository that has no commit yet: there is nothing to record of it.
+            if !only_commitless(&added.stderr) {
+                return Err(failed());
+            }
+            let again =
+                self.git_in_worktree(&["add", "--all", "--sparse", "--ignore-errors", "."], &scratch.0)?;
+            if !again.status.success() && !only_commitless(&again.stderr) {
+                return Err(failed());
+            }
         }
-        self.git_in_worktree(&["add", "--all", "--sparse", "."], Some(&scratch.0))
-            .or_else(|_| self.git_in_worktree(&["add", "--all", "."], Some(&scratch.0)))?;
-        let out = self.git_in_worktree(&["write-tree"], Some(&scratch.0))?;
-        let tree = Oid::from_hex(String::from_utf8_lossy(&out).trim())
+        let written = self.git_in_worktree(&["write-tree"], &scratch.0)?;
+        if !written.status.success() {
+            return Err(git::failed(&["write-tree"], String::from_utf8_lossy(&written.stderr).trim()));
+        }
+        let tree = Oid::from_hex(String::from_utf8_lossy(&written.stdout).trim())
             .ok_or_else(|| StoreError::Corrupt("`git write-tree` printed no id".into()))?;
-        Ok(Worktree { tree, dirty: head_tree != Some(tree) })
+
+        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
+        let staged = IndexTree { repo: &self.repo, index: &index, store: true };
+        let staged = staged.id().map_err(StoreError::write("write-tree"))?;
+        let conflicts = index.entries().iter().any(|entry| entry.stage() != Stage::Unconflicted);
+        let mut worktree = object_id(tree);
+        if !excluded.is_empty() {
+            worktree = self.without_excluded(excluded, &index, staged, worktree)?;
+        }
+        Ok(Trees { worktree, index: (!conflicts).then_some(staged) })
     }
 
-    fn git_in_worktree(&self, args: &[&str], index: Option<&std::path::Path>) -> Result<Vec<u8>, StoreError> {
-        let mut all = vec!["-c", "advice.addEmbeddedRepo=false", "-c", "core.safecrlf=false"];
+    /// `tree` with excluded paths as the index has them.
+    fn without_excluded(
+        &self,
+        excluded: &Excluded,
+        index: &gix::index::State,
+        staged: ObjectId,
+        tree: ObjectId,
+    ) -> Result<ObjectId, StoreError> {
+        let mut edits = BTreeMap::new();
+        for change in self.tree_changes(oid(&staged), oid(&tree))? {
+            let path = BString::from(change.path);
+            if excluded.matches(path.as_ref()) {
+                let entry = [Stage::Unconflicted, Stage::Ours]
+                    .into_iter()
+                    .find_map(|stage| index.entry_by_path_and_stage(path.as_ref(), stage));
+                let kept = entry.and_then(|entry| Some((entry.mode.to_tree_entry_mode()?.kind(), entry.id)));
+                edits.insert(path, kept);
+            }
+        }
+        edit(&self.repo, tree, &edits).map_err(StoreError::write("write-tree"))
+    }
+
+    fn git_in_worktree(&self, args: &[&str], index: &Path) -> Result<std::process::Output, StoreError> {
+        // Neither hooks nor a shared index: nothing but the copy is to change.
+        let settings = [
+            "advice.addEmbeddedRepo=false",
+            "core.safecrlf=false",
+            "core.splitIndex=false",
+            "core.hooksPath=/dev/null",
+        ];
+        let mut all: Vec<_> = settings.iter().flat_map(|setting| ["-c", setting]).collect();
         all.extend(args);
         let mut command = git::command(self.git_dir(), &all);
         if let Some(top) = self.work_dir() {
             command.current_dir(top).env("GIT_WORK_TREE", ".").env("GIT_DIR", absolute(self.git_dir()));
         }
-        command.env("GIT_OPTIONAL_LOCKS", "0");
-        if let Some(index) = index {
-            command.env("GIT_INDEX_FILE", absolute(index));
-        } else {
-            command.env("GIT_INDEX_FILE", absolute(&self.repo.index_path()));
-        }
-        let output = git::output(command, None).map_err(|error| git::failed(args, &error.to_string()))?;
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => Err(git::failed(args, String::from_utf8_lossy(&output.stderr).trim())),
-        }
+        command.env("GIT_OPTIONAL_LOCKS", "0").env("GIT_INDEX_FILE", absolute(index));
+        git::output(command, None).map_err(|error| git::failed(args, &error.to_string()))
     }
 
-    /// The files that differ between two trees, by path.
+    /// The files that differ between two trees, by path. Renames are a deletion and an addition.
     ///
     /// # Errors
     /// When a tree cannot be read.
@@ -120,30 +208,7 @@ impl Store {
         if from == to {
             return Ok(Vec::new());
         }
-        let args = ["diff-tree", "-r", "-z", "--no-renames", &from.to_hex(), &to.to_hex()];
-        let out = git::run(self.git_dir(), &args, None)?;
-        let mut fields = out.split(|b| *b == 0);
-        let mut changes = Vec::new();
-        while let (Some(meta), Some(path)) = (fields.next().filter(|meta| !meta.is_empty()), fields.next()) {
-            let meta = String::from_utf8_lossy(meta).into_owned();
-            let parts: Vec<_> = meta.split(' ').collect();
-            let [_, _, before, after, status] = parts[..] else {
-                return Err(StoreError::Corrupt(format!("`git diff-tree` printed `{meta}`")));
-            };
-            let id = |hex: &str| Oid::from_hex(hex).filter(|id| *id != self.null_id());
-            changes.push(TreeChange {
-                path: path.to_vec(),
-                change: match status.as_bytes().first() {
-                    Some(b'A') => Change::Added,
-                    Some(b'D') => Change::Deleted,
-                    Some(b'T') => Change::TypeChanged,
-                    _ => Change::Modified,
-                },
-                before: id(before),
-                after: id(after),
-            });
-        }
-        Ok(changes)
+        changes(&self.repo, object_id(from), object_id(to)).map_err(StoreError::read("two trees"))
     }
 
     /// The git id that bytes have as a blob here.
@@ -159,14 +224,164 @@ impl Store {
     }
 }
 
-/// Copies a file and its time of change. git tells entries that changed within the tick in which the index was
-/// written by comparing with that time; a newer copy would hide them.
-fn copy_with_time(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
-    let modified = fs::metadata(from)?.modified()?;
-    fs::copy(from, to)?;
-    fs::File::options().write(true).open(to)?.set_modified(modified)
+/// The index as it is on disk. The one that gix keeps is old when git wrote another within a tick of the clock, or
+/// somebody put back an older one.
+fn read_index(repo: &Repository) -> Result<gix::worktree::Index, gix::Error> {
+    let index = match repo.index_path().exists() {
+        true => repo.open_index()?,
+        false => gix::index::File::from_state(gix::index::State::new(repo.object_hash()), repo.index_path()),
+    };
+    Ok(gix::worktree::Index::new(index.into()))
 }
 
-fn absolute(path: &std::path::Path) -> PathBuf {
+/// Finds out by gix what the working tree is, and writes it.
+fn trees_by_gix(repo: &Repository, excluded: &Excluded) -> Result<Trees, Unsure> {
+    let index = read_index(repo)?;
+    let found = scan::scan(repo, &index, excluded)?;
+    let staged = IndexTree { repo, index: &index, store: true }.id()?;
+    let mut edits = BTreeMap::new();
+    if !found.is_empty() {
+        let capabilities = repo.filesystem_options()?;
+        let source = gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping;
+        let attributes = repo.attributes_only(&index, source)?.detach();
+        let mut filters = gix::filter::Pipeline::new(repo, attributes)?;
+        for (path, found) in found {
+            let entry = match found {
+                Found::Nothing => None,
+                Found::Repository(id) => Some((EntryKind::Commit, id)),
+                Found::File => {
+                    // Gone since it was seen: then it is gone.
+                    filters.worktree_file_to_object(path.as_ref(), &index)?.map(|(id, kind, _)| {
+                        let before = index.entry_by_path(path.as_ref()).map(|entry| entry.mode);
+                        (trusted_kind(kind, before, &capabilities), id)
+                    })
+                }
+            };
+            edits.insert(path, entry);
+        }
+    }
+    Ok(Trees { worktree: edit(repo, staged, &edits)?, index: Some(staged) })
+}
+
+/// Whether index or working tree differ from `head`, found out by gix and without writing.
+fn differs(repo: &Repository, head: ObjectId, excluded: &Excluded) -> Result<bool, Unsure> {
+    let index = read_index(repo)?;
+    if (IndexTree { repo, index: &index, store: false }).id()? != head {
+        return Ok(true);
+    }
+    Ok(!scan::scan(repo, &index, excluded)?.is_empty())
+}
+
+/// The kind of a file, where the file system's word counts only as far as configured.
+fn trusted_kind(kind: EntryKind, before: Option<Mode>, trusted: &gix::fs::Capabilities) -> EntryKind {
+    match (kind, before) {
+        (EntryKind::Blob | EntryKind::BlobExecutable, Some(Mode::SYMLINK)) if !trusted.symlink => {
+            EntryKind::Link
+        }
+        (EntryKind::Blob | EntryKind::BlobExecutable, Some(Mode::FILE_EXECUTABLE))
+            if !trusted.executable_bit =>
+        {
+            EntryKind::BlobExecutable
+        }
+        (EntryKind::BlobExecutable, _) if !trusted.executable_bit => EntryKind::Blob,
+        (kind, _) => kind,
+    }
+}
+
+/// `tree` with other entries at some paths, or none. What becomes empty goes.
+fn edit(
+    repo: &Repository,
+    tree: ObjectId,
+    edits: &BTreeMap<BString, Option<(EntryKind, ObjectId)>>,
+) -> Result<ObjectId, gix::Error> {
+    let mut edited = tree;
+    if !edits.is_empty() {
+        let mut editor = repo.edit_tree(tree)?;
+        // What goes makes way for files that become directories, and the other way round.
+        for (path, _) in edits.iter().filter(|(_, entry)| entry.is_none()) {
+            editor.remove(path.as_bstr())?;
+        }
+        for (path, entry) in edits {
+            if let Some((kind, id)) = entry {
+                editor.upsert(path.as_bstr(), *kind, *id)?;
+            }
+        }
+        edited = editor.write()?.detach();
+    }
+    if edited.is_empty_tree() {
+        // gix takes the empty tree for granted, `git fsck` does not.
+        gix::objs::Write::write_buf(&repo.objects, gix::objs::Kind::Tree, b"")?;
+    }
+    Ok(edited)
+}
+
+/// The files that differ between two trees, by path.
+fn changes(repo: &Repository, from: ObjectId, to: ObjectId) -> Result<Vec<TreeChange>, gix::Error> {
+    use gix::object::tree::diff::ChangeDetached;
+    let (from, to) = (repo.find_tree(from)?, repo.find_tree(to)?);
+    let mut options = gix::diff::Options::default();
+    options.track_path().track_rewrites(None);
+    let mut changes = Vec::new();
+    for change in repo.diff_tree_to_tree(&from, &to, options)? {
+        let (path, before, after) = match change {
+            ChangeDetached::Addition { location, entry_mode, id, .. } => {
+                (location, None, Some((entry_mode, id)))
+            }
+            ChangeDetached::Deletion { location, entry_mode, id, .. } => {
+                (location, Some((entry_mode, id)), None)
+            }
+            ChangeDetached::Modification {
+                location,
+                previous_entry_mode,
+                previous_id,
+                entry_mode,
+                id,
+                ..
+            } => (location, Some((previous_entry_mode, previous_id)), Some((entry_mode, id))),
+            ChangeDetached::Rewrite { .. } => unreachable!("renames are not tracked"),
+        };
+        // Directories come with the files in them.
+        let before = before.filter(|(mode, _)| !mode.is_tree());
+        let after = after.filter(|(mode, _)| !mode.is_tree());
+        let change = match (before, after) {
+            (None, None) => continue,
+            (None, Some(_)) => Change::Added,
+            (Some(_), None) => Change::Deleted,
+            (Some((was, _)), Some((is, _))) => {
+                let same_type = was.kind() == is.kind() || was.is_blob() && is.is_blob();
+                if same_type { Change::Modified } else { Change::TypeChanged }
+            }
+        };
+        let id = |side: Option<(gix::objs::tree::EntryMode, ObjectId)>| side.map(|(_, id)| oid(&id));
+        changes.push(TreeChange { path: path.into(), change, before: id(before), after: id(after) });
+    }
+    changes.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(changes)
+}
+
+/// Copies the index with its time. git tells entries that changed within the tick in which the index was written
+/// by comparing with that time; a newer copy would hide them. An older time only makes git look closer.
+fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let copy = || {
+        let written = fs::metadata(from)?.modified()?;
+        fs::copy(from, to)?;
+        fs::File::options().write(true).open(to)?.set_modified(written)
+    };
+    match copy() {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("copy", from)(error))
+        }
+        // Before the first `git add` there is none.
+        _ => Ok(()),
+    }
+}
+
+/// Whether `git add` complained about nothing but repositories without a commit.
+fn only_commitless(stderr: &[u8]) -> bool {
+    let mut errors = stderr.lines().filter(|line| line.starts_with(b"error: ")).peekable();
+    errors.peek().is_some() && errors.all(|line| line.ends_with(b"does not have a commit checked out"))
+}
+
+fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
