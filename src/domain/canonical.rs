@@ -1,7 +1,7 @@
 //! The only bytes that are hashed and signed: RFC 8785 (JCS), narrowed.
 //!
 //! A body is UTF-8 JSON of objects, arrays, strings, booleans, null and whole numbers within ±(2^53−1), with
-//! keys of `[a-z0-9_]`, at most [`MAX_BYTES`] long and [`MAX_DEPTH`] deep, in the one form that [`write`] gives
+//! keys of `[a-z0-9_]`, at most [`MAX_BYTES`] long and [`MAX_DEPTH`] deep, in the one form that [`write()`] gives
 //! it. [`read`] refuses everything else and says where.
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
