@@ -31,6 +31,9 @@ pub struct Cli {
     /// Print one JSON object a line, where a command lists things
     #[arg(long, global = true, conflicts_with = "json")]
     pub jsonl: bool,
+    /// Print to the terminal itself, not through git's pager
+    #[arg(long, global = true)]
+    pub no_pager: bool,
     /// When to colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: ColorChoice,
@@ -91,6 +94,8 @@ struct Output {
     json: bool,
     jsonl: bool,
     color: bool,
+    /// Whether long results go through a pager.
+    pager: bool,
 }
 
 /// Runs the program with the arguments of a process and returns its exit code.
@@ -121,7 +126,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 && env.var("TERM").is_none_or(|term| term != "dumb")
         }
     };
-    let output = Output { json: cli.json, jsonl: cli.jsonl, color };
+    let looks = matches!(
+        cli.command,
+        Command::Log(_) | Command::Show(_) | Command::List(_) | Command::Trace(_) | Command::Verify(_)
+    );
+    let pager = looks && env.stdout_is_terminal && !cli.no_pager && !cli.json && !cli.jsonl;
+    let output = Output { json: cli.json, jsonl: cli.jsonl, color, pager };
     match dispatch(cli.command, env, output) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error, output.json || output.jsonl),
@@ -198,7 +208,11 @@ fn finish<R: Report + Render>(report: &R, output: Output) -> anyhow::Result<u8> 
         }
         text.into_string()
     };
-    ui::print(&text)?;
+    if output.pager {
+        ui::page(&text)?
+    } else {
+        ui::print(&text)?
+    }
     Ok(report.exit_code())
 }
 

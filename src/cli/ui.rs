@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::process::{Command, Stdio};
 
 use anstyle::{AnsiColor, Style};
 
@@ -119,6 +120,36 @@ pub fn print_bytes(bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// Shows a result through git's own pager, or prints it where there is none or `cat`.
+///
+/// # Errors
+/// As [`print()`].
+pub fn page(text: &str) -> io::Result<()> {
+    let asked = Command::new("git").args(["var", "GIT_PAGER"]).stderr(Stdio::null()).output();
+    let pager =
+        asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if pager.is_empty() || pager == "cat" {
+        return print(text);
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", &pager]).stdin(Stdio::piped());
+    // git sets these where they are unset: quit if it fits, pass colours on, do not clear the screen.
+    for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+    let Ok(mut child) = command.spawn() else { return print(text) };
+    if let Some(mut stdin) = child.stdin.take() {
+        match stdin.write_all(text.as_bytes()) {
+            // Quitting the pager early is how people read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            other => other?,
+        }
+    }
+    child.wait().map(drop)
 }
 
 /// Says something to the person, beside the result.

@@ -128,7 +128,7 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
     show.receipt(&["log", &receipt, "--oneline"], 0)?;
     show.receipt(&["verify"], 0)?;
 
-    show.tell("Now somebody changes one byte of the recorded history: `failed` becomes `failes`.")?;
+    show.tell("Now somebody with write access changes one byte of the last entry: `added` becomes `addet`.")?;
     tamper(show)?;
     let verdict = show.receipt(&["verify"], 1)?;
     let text = String::from_utf8_lossy(&verdict.stdout).into_owned();

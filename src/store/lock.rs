@@ -62,10 +62,16 @@ pub struct StaleLock {
 pub(super) fn clear_stale(common_dir: &Path, ref_name: &str, abandoned: bool) -> Option<StaleLock> {
     const PATIENCE: Duration = Duration::from_secs(10);
     let path = common_dir.join(format!("{ref_name}.lock"));
-    let modified = fs::metadata(&path).and_then(|meta| meta.modified()).ok()?;
-    let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+    let age = age_of(common_dir, ref_name)?;
     if (abandoned || age > PATIENCE) && fs::remove_file(&path).is_ok() {
         return Some(StaleLock { path, age });
     }
     None
+}
+
+/// How old `<ref>.lock` is, if it is there.
+pub(super) fn age_of(common_dir: &Path, ref_name: &str) -> Option<Duration> {
+    let path = common_dir.join(format!("{ref_name}.lock"));
+    let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    Some(SystemTime::now().duration_since(modified).unwrap_or_default())
 }

@@ -203,7 +203,10 @@ impl Store {
 
 fn open_error(directory: &Path, error: &gix::Error) -> StoreError {
     let text = error::chain_of(error);
-    if text.contains("untrusted") || text.contains("ownership") || text.contains("safe.directory") {
+    if ["untrusted", "ownership", "safe.directory", "considered unsafe"]
+        .iter()
+        .any(|word| text.contains(word))
+    {
         StoreError::Untrusted(directory.to_owned())
     } else if text.contains("not find") || text.contains("NoGitRepository") {
         StoreError::NoRepository(directory.to_owned())

@@ -125,7 +125,14 @@ impl Store {
         };
         self.repo.edit_references_as(edits, Some(who)).map(drop).map_err(|error| {
             let names: Vec<_> = moves.iter().map(|m| m.name.as_str()).collect();
-            StoreError::Moved { name: names.join("`, `"), cause: chain_of(&error) }
+            let held = moves.iter().find_map(|m| super::lock::age_of(self.common_dir(), &m.name));
+            let cause = match held {
+                Some(age) => {
+                    format!("its lock is {:.1} s old; one older than 10 s is cleared", age.as_secs_f32())
+                }
+                None => chain_of(&error),
+            };
+            StoreError::Moved { name: names.join("`, `"), cause }
         })
     }
 

@@ -105,3 +105,21 @@ fn the_lock_of_a_dead_process_is_named_and_cleared() {
     assert!(said.contains("cleared stale lock") && said.contains(&chain), "{said}");
     assert!(!stale.exists());
 }
+
+#[test]
+fn a_lock_that_somebody_may_hold_is_named_with_its_age_and_left_alone() {
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Locked"]);
+    let chain = repo.git(&["for-each-ref", "--format=%(refname)", "refs/receipts/chains"]);
+    let lock = repo.path.join(".git").join(format!("{chain}.lock"));
+    std::fs::write(&lock, "").unwrap();
+    let output = repo.try_receipt(&["remark", &receipt, "-m", "not now"]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains(&chain) && said.contains("s old"), "{said}");
+    assert!(lock.exists());
+    let old = std::time::SystemTime::now() - Duration::from_secs(60);
+    std::fs::File::options().write(true).open(&lock).unwrap().set_modified(old).unwrap();
+    repo.receipt(&["remark", &receipt, "-m", "now"]);
+    assert!(!lock.exists());
+}
