@@ -82,11 +82,13 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
         })?;
         Some(content_of(ctx, fact, n)?)
     } else if args.raw {
-        let bodies = receipt.steps.iter().filter_map(|step| picture.link(&step.commit)?.entry.as_ref());
         let mut raw = Vec::new();
-        for entry in bodies {
-            raw.extend(entry.body.to_bytes()?);
-            raw.push(b'\n');
+        for step in &receipt.steps {
+            let bytes = ctx.store.commit_bytes(step.commit)?.unwrap_or_default();
+            if let Ok(layout) = crate::domain::commit::parse(&bytes) {
+                raw.extend_from_slice(layout.body);
+                raw.push(b'\n');
+            }
         }
         Some(raw)
     } else if args.format == Format::Lex {

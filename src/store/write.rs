@@ -635,7 +635,11 @@ impl Store {
         Ok(known)
     }
 
-    fn entry_with_once(&self, table: &OnceTable, key: &str) -> Result<Option<(Oid, Body)>, StoreError> {
+    fn entry_with_once(
+        &self,
+        table: &OnceTable,
+        key: &str,
+    ) -> Result<Option<(Oid, Digest, Body)>, StoreError> {
         let places = table.get(key).map_err(StoreError::io("read", "once table"))?;
         for place in places {
             let commit = unpadded(place.commit, self.null_id());
@@ -644,7 +648,7 @@ impl Store {
                 && let Ok(read) = Body::read(layout.body)
                 && read.body.once.as_deref() == Some(key)
             {
-                return Ok(Some((commit, read.body)));
+                return Ok(Some((commit, Digest::of(layout.body), read.body)));
             }
         }
         Ok(None)
@@ -743,13 +747,12 @@ impl OnceLookup {
             return Err(StoreError::OnceConflict { key: key.clone(), entry });
         }
         for table in self.table.iter().chain(&self.earlier) {
-            let Some((commit, body)) = store.entry_with_once(table, key)? else { continue };
+            let Some((commit, digest, body)) = store.entry_with_once(table, key)? else { continue };
             if !same_fact(store, &body.fact, &draft.fact, redactor)? {
                 let entry = format!("{}@{}", body.chain, body.seq);
                 return Err(StoreError::OnceConflict { key: key.clone(), entry });
             }
-            let bytes = body.to_bytes().map_err(|error| StoreError::Format(error.to_string()))?;
-            let entry = EntryRef { chain: body.chain, seq: body.seq, digest: Digest::of(&bytes) };
+            let entry = EntryRef { chain: body.chain, seq: body.seq, digest };
             let receipt = body.receipt;
             return Ok(Some(Appended { entry, commit, receipt, existing: true, redactions: 0 }));
         }

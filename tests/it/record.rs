@@ -207,3 +207,16 @@ fn a_change_within_one_tick_of_the_clock_is_seen() {
         assert_eq!(ran["tree"], repo.git(&["write-tree"]), "round {round}");
     }
 }
+
+#[test]
+fn raw_output_is_the_bytes_that_were_signed() {
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Raw"]);
+    repo.receipt(&["remark", &receipt, "-m", "ünïcode"]);
+    let raw = repo.receipt(&["show", &receipt, "--raw"]);
+    let (shown, _) = repo.json(&["show", &receipt]);
+    let digests: Vec<_> =
+        raw.lines().map(|line| git_receipt::domain::ids::Digest::of(line.as_bytes()).to_string()).collect();
+    let told: Vec<_> = shown["steps"].as_array().unwrap().iter().map(|step| step["digest"].clone()).collect();
+    assert_eq!(told, digests);
+}
