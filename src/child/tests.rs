@@ -413,7 +413,6 @@ mod as_a_process {
 
     /// Not a test: what [`again`] starts.
     #[test]
-    #[ignore = "run by other tests"]
     fn the_process_that_runs_a_command() {
         let Ok(script) = std::env::var("CHILD_TEST_SCRIPT") else { return };
         let told = |word: &str| std::env::var("CHILD_TEST_HOW").is_ok_and(|how| how.contains(word));
@@ -444,12 +443,7 @@ mod as_a_process {
     fn again(script: &str, how: &str) -> std::process::Command {
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command
-            .args([
-                "--exact",
-                "child::tests::as_a_process::the_process_that_runs_a_command",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["--exact", "child::tests::as_a_process::the_process_that_runs_a_command", "--nocapture"])
             .env("CHILD_TEST_SCRIPT", script)
             .env("CHILD_TEST_HOW", how);
         command
