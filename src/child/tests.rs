@@ -408,6 +408,7 @@ mod as_a_process {
         process::{Pid, Signal, getpid, kill_process},
         termios::tcgetattr,
     };
+    use signal_hook::consts;
 
     use super::*;
 
@@ -440,7 +441,26 @@ mod as_a_process {
         drop(hold);
     }
 
+    /// Where the tests run in the background, as under `nohup` or a build server, signals are ignored from the
+    /// start. A caught one has its default action again in whatever is started, so the process that is tested
+    /// always begins as one on a terminal does.
+    fn with_default_signals() {
+        static CAUGHT: std::sync::Once = std::sync::Once::new();
+        CAUGHT.call_once(|| {
+            let ignored = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            let mask = ignored.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+            let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+            for signal in [consts::SIGINT, consts::SIGQUIT, consts::SIGHUP, consts::SIGTERM] {
+                if mask >> (signal - 1) & 1 == 1 {
+                    let noticed: std::sync::Arc<std::sync::atomic::AtomicBool> = Default::default();
+                    signal_hook::flag::register(signal, noticed).unwrap();
+                }
+            }
+        });
+    }
+
     fn again(script: &str, how: &str) -> std::process::Command {
+        with_default_signals();
         let mut command = std::process::Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "child::tests::as_a_process::the_process_that_runs_a_command", "--nocapture"])

@@ -3,6 +3,7 @@
 use gix::objs::tree::{Entry, EntryKind};
 
 use super::error::StoreError;
+use super::loose_object::SMALL;
 use super::{Store, names, object_id, oid};
 use crate::domain::commit::Parts;
 use crate::domain::fact::values::{Content, Detached, HEAD_MAX, INLINE_MAX, Pending};
@@ -82,6 +83,9 @@ impl Store {
     /// Writes an object of any kind.
     pub(super) fn write_object(&self, kind: gix::object::Kind, bytes: &[u8]) -> Result<Oid, StoreError> {
         use gix::objs::Write as _;
+        if bytes.len() <= SMALL {
+            return self.write_small_object(kind, bytes);
+        }
         let id = self.repo.objects.write_buf(kind, bytes).map_err(StoreError::write("hash-object"))?;
         Ok(oid(&id))
     }

@@ -75,3 +75,10 @@ pub(super) fn age_of(common_dir: &Path, ref_name: &str) -> Option<Duration> {
     let modified = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
     Some(SystemTime::now().duration_since(modified).unwrap_or_default())
 }
+
+/// The error for a ref whose lock somebody else holds, with the lock's age.
+pub(super) fn held(common_dir: &Path, ref_name: &str) -> StoreError {
+    let age = age_of(common_dir, ref_name).unwrap_or_default().as_secs_f32();
+    let cause = format!("its lock is {age:.1} s old; one older than 10 s is cleared");
+    StoreError::Moved { name: ref_name.to_owned(), cause }
+}

@@ -6,6 +6,8 @@ mod error;
 mod git;
 pub mod keys;
 mod lock;
+mod loose_object;
+mod loose_ref;
 mod notes;
 mod once;
 mod read;

@@ -4,7 +4,7 @@ use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 
 use super::error::{StoreError, chain_of};
-use super::{Store, git};
+use super::{Store, git, lock};
 use crate::domain::ids::Oid;
 
 /// One ref to be moved, with the value it must have.
@@ -115,6 +115,11 @@ impl Store {
         if self.uses_git_for_refs() {
             return self.move_refs_by_git(moves);
         }
+        if let [one] = moves
+            && let Some(done) = self.move_loose_ref(one)
+        {
+            return done;
+        }
         let edits = moves.iter().map(to_edit).collect::<Result<Vec<_>, _>>()?;
         let when = gix::date::Time::new(self.now().unix_seconds(), 0).format(gix::date::time::Format::Raw);
         let when = when.map_err(|error| StoreError::Corrupt(error.to_string()))?;
@@ -125,14 +130,11 @@ impl Store {
         };
         self.repo.edit_references_as(edits, Some(who)).map(drop).map_err(|error| {
             let names: Vec<_> = moves.iter().map(|m| m.name.as_str()).collect();
-            let held = moves.iter().find_map(|m| super::lock::age_of(self.common_dir(), &m.name));
-            let cause = match held {
-                Some(age) => {
-                    format!("its lock is {:.1} s old; one older than 10 s is cleared", age.as_secs_f32())
-                }
-                None => chain_of(&error),
-            };
-            StoreError::Moved { name: names.join("`, `"), cause }
+            let locked = moves.iter().find(|m| lock::age_of(self.common_dir(), &m.name).is_some());
+            if let Some(locked) = locked {
+                return lock::held(self.common_dir(), &locked.name);
+            }
+            StoreError::Moved { name: names.join("`, `"), cause: chain_of(&error) }
         })
     }
 
