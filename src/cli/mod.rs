@@ -82,6 +82,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Fetch(commands::share::FetchArgs),
     #[allow(missing_docs)]
+    Hook(commands::hook::Args),
+    #[allow(missing_docs)]
     Demo(commands::demo::Args),
     #[allow(missing_docs)]
     #[command(hide = true)]
@@ -150,6 +152,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Generate(args) => {
             return finish(&generate::write_files(&args, render::generated::files(args.what)?)?, output);
         }
+        Command::Hook(args) => return commands::hook::run(&env, &args).map(|()| 0),
         Command::Run(args) => {
             let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
             // With `--json` standard output is for the document alone.
@@ -183,7 +186,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
         Command::Push(args) => finish(&share::push(&ctx, &args)?, output),
         Command::Fetch(args) => finish(&share::fetch(&ctx, &args)?, output),
-        Command::Run(_) | Command::Demo(_) | Command::Generate(_) => Ok(2),
+        Command::Run(_) | Command::Hook(_) | Command::Demo(_) | Command::Generate(_) => Ok(2),
     };
     for notice in ctx.notices.borrow().iter() {
         ui::talk("note", &ui::safe(notice));

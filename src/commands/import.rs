@@ -14,9 +14,10 @@ use crate::agents::{Session, Step};
 use crate::domain::entry::{Draft, clean_title};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::Role;
+use crate::domain::fold::may_come_late;
 use crate::domain::ids::{ReceiptId, Timestamp};
 use crate::domain::secret_paths::looks_secret;
-use crate::store::ChainScope;
+use crate::store::{AlreadyTold, ChainScope};
 
 /// A session that was quiet for so long is over: what had no result then will get none.
 const QUIET_MS: i64 = 3_600_000;
@@ -109,7 +110,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Imported> {
 }
 
 /// The built-in gates and those of `receipt.gate`, each `name = command words`.
-fn gate_table(ctx: &Context) -> anyhow::Result<GateTable> {
+pub(super) fn gate_table(ctx: &Context) -> anyhow::Result<GateTable> {
     let mut table = GateTable::built_in();
     for line in ctx.store.config_all("receipt.gate") {
         table.add_lines(&line).context("configuration `receipt.gate`")?;
@@ -136,6 +137,7 @@ fn read(ctx: &Context, file: &Path, gates: &GateTable) -> anyhow::Result<Session
 
 fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<ImportedSession> {
     let id = if session.id.is_empty() { file.display().to_string() } else { session.id.clone() };
+    let of_person = ChainScope::Session { source: session.source.to_owned(), id: id.clone() };
     // A sub-agent's own file is a chain of its own beside that of the session it served.
     let id = session.agent.as_ref().map_or(id.clone(), |agent| format!("{id}/{agent}"));
     let scope = ChainScope::Session { source: session.source.to_owned(), id: id.clone() };
@@ -145,13 +147,22 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
     let times = times(&session.steps, ctx.now);
     let mut receipts: HashMap<usize, ReceiptId> = HashMap::new();
     let (mut drafts, mut draft_times, mut existing) = (Vec::new(), Vec::new(), 0);
-    let known = ctx.store.known_once(&scope, signer)?;
+    let mut known = ctx.store.told(&scope, signer)?;
+    if session.agent.is_some() {
+        // Hooks put what sub-agents do into the chain of the session.
+        known.once.extend(ctx.store.told(&of_person, signer)?.once);
+    }
     for (step, time) in session.steps.iter().zip(times) {
-        if let Some(receipt) = known.get(&step.once) {
+        if let Some(receipt) = told_as(step, &known) {
             if let (Fact::ReceiptOpened(_), Some(receipt)) = (&step.fact, receipt) {
-                receipts.insert(step.prompt, *receipt);
+                receipts.insert(step.prompt, receipt);
             }
             existing += 1;
+            continue;
+        }
+        // Hooks closed the receipt before they could have told this: what may not come late is left out.
+        let closed = receipts.get(&step.prompt).is_some_and(|receipt| known.closed.contains(receipt));
+        if closed && !may_come_late(&step.fact) {
             continue;
         }
         if !step.settled && !over {
@@ -189,6 +200,17 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
         redactions: report.entries.iter().map(|entry| entry.redactions).sum(),
         problems: session.problems.iter().map(|p| format!("line {}: {}", p.line, p.what)).collect(),
     })
+}
+
+/// The receipt of a step that was told already, under its own key or, for a prompt that came while the agent
+/// worked, as guidance.
+fn told_as(step: &Step, known: &AlreadyTold) -> Option<Option<ReceiptId>> {
+    if let Some(receipt) = known.once.get(&step.once) {
+        return Some(*receipt);
+    }
+    let Fact::ReceiptOpened(opened) = &step.fact else { return None };
+    let key = claude_code::guidance_once(opened.task.text()?, 1);
+    known.once.get(&key).copied()
 }
 
 /// The recorded times, each at least the one before; a step without one has that of the step before.

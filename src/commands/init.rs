@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -76,6 +77,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
         changes.push(format!("configuration `{name}` = `{value}`"));
         Ok(())
     };
+    // Hooks tell by this folder whether to look any further.
+    let folder = ctx.store.state_dir();
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     set("receipt.repo", &repo, true)?;
     if ctx.store.config("receipt.clone").is_none() {
         let id = crate::domain::ids::hex(&ctx.store.random::<8>());

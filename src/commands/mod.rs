@@ -4,6 +4,7 @@ pub mod bind;
 pub mod close;
 pub mod demo;
 pub mod generate;
+pub mod hook;
 pub mod import;
 pub mod init;
 pub mod key;
@@ -32,7 +33,7 @@ use crate::domain::ids::{Oid, Timestamp};
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
 use crate::store::keys::{KeyDir, RECORDER, Signer};
-use crate::store::{AppendOptions, AppendReport, ChainScope, OpenOptions, Store};
+use crate::store::{AppendOptions, AppendReport, ChainScope, OpenOptions, Repeats, Store};
 
 /// What a command tells: a value whose JSON form is a contract. `cli::render` has the form for people.
 pub trait Report: Serialize + schemars::JsonSchema {
@@ -207,6 +208,21 @@ impl Context {
         times: Option<&[Timestamp]>,
         drafts: Vec<Draft>,
     ) -> anyhow::Result<AppendReport> {
+        self.append_with(scope, role, times, Repeats::SayTheSame, drafts)
+    }
+
+    /// Appends to a chain of the recording key, with a say on what repeats mean.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_with(
+        &self,
+        scope: ChainScope,
+        role: Role,
+        times: Option<&[Timestamp]>,
+        repeats: Repeats,
+        drafts: Vec<Draft>,
+    ) -> anyhow::Result<AppendReport> {
         self.check_recording()?;
         let signer = self.recorder()?;
         let redactor = self.redactor()?;
@@ -220,6 +236,7 @@ impl Context {
             repo: self.repo_id()?,
             redactor: &redactor,
             times,
+            repeats,
         };
         let report = self.store.append(&options, drafts)?;
         for stale in &report.cleared {

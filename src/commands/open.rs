@@ -124,7 +124,7 @@ pub fn open_receipt(
     let entry = report.entries[0].entry;
     let owner = ctx.recorder()?.id().clone();
     let worktree = ctx.store.worktree_id();
-    ctx.store.note_opened(OpenReceipt { receipt, opened: entry, owner, worktree, session })?;
+    ctx.store.note_opened(OpenReceipt { receipt, opened: entry, owner, worktree, session, closed: None })?;
     Ok((receipt, entry))
 }
 

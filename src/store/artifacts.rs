@@ -90,6 +90,14 @@ impl Store {
         Ok(oid(&id))
     }
 
+    /// Writes bytes as a blob.
+    ///
+    /// # Errors
+    /// When the object cannot be written.
+    pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid, StoreError> {
+        self.write_object(gix::object::Kind::Blob, bytes)
+    }
+
     /// Writes the commit that keeps one entry's artifacts: a tree with one folder named by the entry's digest.
     pub(super) fn write_artifact_commit(
         &self,

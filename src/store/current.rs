@@ -9,7 +9,7 @@ use super::Store;
 use super::error::StoreError;
 use super::lock::Lock;
 use super::state::write_creating_folder;
-use crate::domain::ids::{EntryRef, KeyId, ReceiptId};
+use crate::domain::ids::{EntryRef, KeyId, ReceiptId, Timestamp};
 
 /// An open receipt of this clone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +25,14 @@ pub struct OpenReceipt {
     /// The agent session it belongs to, as source and id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<(String, String)>,
+    /// When it was closed: then it is kept for a while, for the commit that holds its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Timestamp>,
 }
+
+/// So many closed receipts are kept, and so long.
+const CLOSED_MAX: usize = 100;
+const CLOSED_FOR_MS: i64 = 30 * 24 * 3_600_000;
 
 impl Store {
     fn open_receipts_path(&self) -> PathBuf {
@@ -34,6 +41,13 @@ impl Store {
 
     /// The open receipts of this clone, oldest first.
     pub fn open_receipts(&self) -> Vec<OpenReceipt> {
+        let mut all = self.recent_receipts();
+        all.retain(|receipt| receipt.closed.is_none());
+        all
+    }
+
+    /// The receipts of this clone that are open or were closed lately, oldest first.
+    pub fn recent_receipts(&self) -> Vec<OpenReceipt> {
         let bytes = fs::read(self.open_receipts_path()).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
@@ -65,12 +79,28 @@ impl Store {
     /// # Errors
     /// When the hint cannot be written.
     pub fn note_closed(&self, receipt: ReceiptId) -> Result<(), StoreError> {
-        self.edit_open(|all| all.retain(|known| known.receipt != receipt))
+        let now = self.now();
+        self.edit_open(|all| {
+            if let Some(open) = all.iter_mut().find(|known| known.receipt == receipt) {
+                open.closed = Some(now);
+            }
+            let mut room = CLOSED_MAX;
+            let mut kept: Vec<_> = std::mem::take(all).into_iter().rev().collect();
+            kept.retain(|known| match known.closed {
+                None => true,
+                Some(closed) => {
+                    let keep = room > 0 && now.unix_ms() - closed.unix_ms() < CLOSED_FOR_MS;
+                    room = room.saturating_sub(1);
+                    keep
+                }
+            });
+            *all = kept.into_iter().rev().collect();
+        })
     }
 
     fn edit_open(&self, edit: impl FnOnce(&mut Vec<OpenReceipt>)) -> Result<(), StoreError> {
         let _lock = Lock::acquire(&self.state_dir().join("locks"), "open")?;
-        let mut all = self.open_receipts();
+        let mut all = self.recent_receipts();
         edit(&mut all);
         let bytes = serde_json::to_vec(&all).map_err(|error| StoreError::Format(error.to_string()))?;
         let path = self.open_receipts_path();

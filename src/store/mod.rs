@@ -8,10 +8,12 @@ pub mod keys;
 mod lock;
 mod loose_object;
 mod loose_ref;
+mod near;
 mod notes;
 mod once;
 mod read;
 mod refs;
+mod session;
 mod setup;
 mod state;
 mod transport;
@@ -25,13 +27,15 @@ use gix::sec::trust::Mapping;
 
 pub use current::OpenReceipt;
 pub use error::StoreError;
+pub use near::may_be_set_up;
 pub use notes::NoteLine;
 pub use refs::{Head, RefMove};
+pub use session::{Session, SessionLock};
 pub use setup::{check_git_version, fetch_refspecs};
 pub use state::{ChainScope, host_name};
 pub use transport::Transfer;
-pub use worktree::{TreeChange, Worktree};
-pub use write::{AppendOptions, AppendReport, Appended};
+pub use worktree::{Care, TreeChange, Worktree};
+pub use write::{AlreadyTold, AppendOptions, AppendReport, Appended, Repeats};
 
 use crate::domain::ids::{Oid, Timestamp};
 

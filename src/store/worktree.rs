@@ -10,11 +10,12 @@ mod scan;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gix::bstr::{BString, ByteSlice as _};
+use gix::bstr::{BStr, BString, ByteSlice as _};
 use gix::index::entry::{Mode, Stage};
 use gix::objs::tree::EntryKind;
 use gix::{ObjectId, Repository};
@@ -24,6 +25,8 @@ use super::error::StoreError;
 use super::{Store, git, object_id, oid};
 use crate::domain::fact::data::Change;
 use crate::domain::ids::Oid;
+use crate::domain::redact::Redactor;
+use crate::domain::secret_paths::looks_secret;
 
 /// The working tree at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,44 @@ pub struct Worktree {
     pub head: Option<Oid>,
     /// Whether the working tree differs from HEAD's.
     pub dirty: bool,
+}
+
+/// What is held back from trees that are written without being asked for, and what was.
+pub struct Care<'a> {
+    redactor: &'a Redactor,
+    held: RefCell<BTreeSet<Vec<u8>>>,
+}
+
+impl<'a> Care<'a> {
+    /// Holds back files that look like secrets by name, and those in which `redactor` finds one.
+    pub fn new(redactor: &'a Redactor) -> Self {
+        Care { redactor, held: RefCell::default() }
+    }
+
+    /// The paths that were held back, in order.
+    pub fn held(&self) -> Vec<Vec<u8>> {
+        self.held.borrow().iter().cloned().collect()
+    }
+
+    fn holds_back(&self, top: &Path, path: &BStr) -> bool {
+        let secret = looks_secret(path) || self.has_secret(top, path);
+        if secret {
+            self.held.borrow_mut().insert(path.to_vec());
+        }
+        secret
+    }
+
+    /// Whether there is a secret in a file, or in the target of a link. What cannot be read here cannot be read
+    /// for the tree either, and fails there.
+    fn has_secret(&self, top: &Path, path: &BStr) -> bool {
+        let Ok(path) = gix::path::from_bstr(path).map(|path| top.join(path)) else { return false };
+        let Ok(there) = path.symlink_metadata() else { return false };
+        if there.is_symlink() {
+            let target = fs::read_link(&path).unwrap_or_default();
+            return self.redactor.redact_str(&target.to_string_lossy()).1 > 0;
+        }
+        there.is_file() && fs::read(&path).is_ok_and(|bytes| self.redactor.redact(&bytes).count > 0)
+    }
 }
 
 /// A file that differs between two trees.
@@ -83,7 +124,7 @@ impl Store {
         match differs(&self.repo, object_id(head), &excluded) {
             Ok(dirty) => Ok(dirty),
             Err(Unsure(_)) => {
-                let trees = self.trees_by_git(&excluded)?;
+                let trees = self.trees_by_git(&excluded, None)?;
                 Ok(trees.index != Some(object_id(head)) || trees.worktree != object_id(head))
             }
         }
@@ -104,17 +145,73 @@ impl Store {
     /// # Errors
     /// As there.
     pub fn write_worktree_except(&self, exclude: &[String]) -> Result<Worktree, StoreError> {
+        self.write(exclude, None)
+    }
+
+    /// Like [`write_worktree`](Self::write_worktree), for records that nobody asked for one by one: what would
+    /// carry a secret into the object database is held back, an untracked file whole and a tracked one as the
+    /// index has it. `care` is told the paths.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_worktree_with(&self, care: &Care<'_>) -> Result<Worktree, StoreError> {
+        self.write(&self.config_all("receipt.exclude"), Some(care))
+    }
+
+    fn write(&self, exclude: &[String], care: Option<&Care<'_>>) -> Result<Worktree, StoreError> {
         if self.work_dir().is_none() {
             return Err(StoreError::Bare);
         }
         let head = self.head_tree()?;
         let excluded = Excluded::new(&self.repo, exclude);
-        let trees = match trees_by_gix(&self.repo, &excluded) {
+        let trees = match trees_by_gix(&self.repo, &excluded, care) {
             Ok(trees) => trees,
-            Err(Unsure(_)) => self.trees_by_git(&excluded)?,
+            Err(Unsure(_)) => self.trees_by_git(&excluded, care)?,
         };
         let tree = oid(&trees.worktree);
         Ok(Worktree { tree, index: trees.index.as_deref().map(oid), head, dirty: head != Some(tree) })
+    }
+
+    /// `tree` with the named files as they are in the working tree now; nothing else is looked at. Ignored and
+    /// excluded files are left as `tree` has them, and so is what `care` holds back.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or `tree` is not here.
+    pub fn tree_with_files(&self, tree: Oid, paths: &[Vec<u8>], care: &Care<'_>) -> Result<Oid, StoreError> {
+        let top = self.work_dir().ok_or(StoreError::Bare)?;
+        let excluded = Excluded::new(&self.repo, &self.config_all("receipt.exclude"));
+        let mut edits = BTreeMap::new();
+        let mut read = || -> Result<(), gix::Error> {
+            // Attributes and ignore rules come from the files themselves: the index is not read at all.
+            let index = gix::index::State::new(self.repo.object_hash());
+            let source = gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping;
+            let attributes = self.repo.attributes_only(&index, source)?.detach();
+            let mut filters = gix::filter::Pipeline::new(&self.repo, attributes)?;
+            for path in paths {
+                let path = BString::from(path.as_slice());
+                let reachable = below_folders(top, path.as_bstr());
+                if !reachable || excluded.matches(path.as_bstr()) || care.holds_back(top, path.as_bstr()) {
+                    continue;
+                }
+                let found = filters.worktree_file_to_object(path.as_bstr(), &index)?;
+                edits.insert(path, found.map(|(id, kind, _)| (kind, id)));
+            }
+            Ok(())
+        };
+        read().map_err(StoreError::read("the named files"))?;
+        edit(&self.repo, object_id(tree), &edits).map(|id| oid(&id)).map_err(StoreError::write("write-tree"))
+    }
+
+    /// Whether git ignores the untracked file at `path`, by the ignore rules that lie in the working tree, in
+    /// `info/exclude` and in the user's own, or `receipt.exclude` names it.
+    pub fn is_ignored(&self, path: &[u8]) -> bool {
+        if Excluded::new(&self.repo, &self.config_all("receipt.exclude")).matches(path.as_bstr()) {
+            return true;
+        }
+        let index = gix::index::State::new(self.repo.object_hash());
+        let source = gix::worktree::stack::state::ignore::Source::WorktreeThenIdMappingIfNotSkipped;
+        let Ok(mut excludes) = self.repo.excludes(&index, None, source) else { return false };
+        excludes.at_entry(path.as_bstr(), None).is_ok_and(|platform| platform.is_excluded())
     }
 
     fn head_tree(&self) -> Result<Option<Oid>, StoreError> {
@@ -122,13 +219,21 @@ impl Store {
     }
 
     /// Lets git add everything to a copy of the index.
-    fn trees_by_git(&self, excluded: &Excluded) -> Result<Trees, StoreError> {
+    fn trees_by_git(&self, excluded: &Excluded, care: Option<&Care<'_>>) -> Result<Trees, StoreError> {
         let folder = self.state_dir();
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
         let name = format!("index-{}-{}", std::process::id(), crate::domain::ids::hex(&self.random::<4>()));
         let scratch = Scratch(folder.join(name));
         copy_index(&self.repo.index_path(), &scratch.0)?;
-        let add = ["add", "--all", "--sparse", "."];
+        let held = match care {
+            Some(care) => self.held_back_by_git(care, &scratch.0)?,
+            None => Vec::new(),
+        };
+        let add = [
+            &["add", "--all", "--sparse", "."],
+            held.iter().map(String::as_str).collect::<Vec<_>>().as_slice(),
+        ]
+        .concat();
         let added = self.git_in_worktree(&add, &scratch.0)?;
         if !added.status.success() {
             let failed = || git::failed(&add, String::from_utf8_lossy(&added.stderr).trim());
@@ -136,8 +241,8 @@ impl Store {
             if !only_commitless(&added.stderr) {
                 return Err(failed());
             }
-            let again =
-                self.git_in_worktree(&["add", "--all", "--sparse", "--ignore-errors", "."], &scratch.0)?;
+            let again = [&["add", "--ignore-errors"], &add[1..]].concat();
+            let again = self.git_in_worktree(&again, &scratch.0)?;
             if !again.status.success() && !only_commitless(&again.stderr) {
                 return Err(failed());
             }
@@ -158,6 +263,19 @@ impl Store {
             worktree = self.without_excluded(excluded, &index, staged, worktree)?;
         }
         Ok(Trees { worktree, index: (!conflicts).then_some(staged) })
+    }
+
+    /// What git is to leave alone when it adds everything, as pathspecs.
+    fn held_back_by_git(&self, care: &Care<'_>, index: &Path) -> Result<Vec<String>, StoreError> {
+        let Some(top) = self.work_dir() else { return Ok(Vec::new()) };
+        let list = ["ls-files", "-z", "--others", "--modified", "--exclude-standard"];
+        let listed = self.git_in_worktree(&list, index)?;
+        if !listed.status.success() {
+            return Err(git::failed(&list, String::from_utf8_lossy(&listed.stderr).trim()));
+        }
+        let paths = listed.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        let held = paths.filter(|path| care.holds_back(top, path.as_bstr()));
+        Ok(held.map(|path| format!(":(top,exclude,literal){}", path.to_str_lossy())).collect())
     }
 
     /// `tree` with excluded paths as the index has them.
@@ -235,7 +353,8 @@ fn read_index(repo: &Repository) -> Result<gix::worktree::Index, gix::Error> {
 }
 
 /// Finds out by gix what the working tree is, and writes it.
-fn trees_by_gix(repo: &Repository, excluded: &Excluded) -> Result<Trees, Unsure> {
+fn trees_by_gix(repo: &Repository, excluded: &Excluded, care: Option<&Care<'_>>) -> Result<Trees, Unsure> {
+    let top = repo.workdir().ok_or("there is no working tree")?;
     let index = read_index(repo)?;
     let found = scan::scan(repo, &index, excluded)?;
     let staged = IndexTree { repo, index: &index, store: true }.id()?;
@@ -249,6 +368,7 @@ fn trees_by_gix(repo: &Repository, excluded: &Excluded) -> Result<Trees, Unsure>
             let entry = match found {
                 Found::Nothing => None,
                 Found::Repository(id) => Some((EntryKind::Commit, id)),
+                Found::File if care.is_some_and(|care| care.holds_back(top, path.as_bstr())) => continue,
                 Found::File => {
                     // Gone since it was seen: then it is gone.
                     filters.worktree_file_to_object(path.as_ref(), &index)?.map(|(id, kind, _)| {
@@ -380,6 +500,20 @@ fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
 fn only_commitless(stderr: &[u8]) -> bool {
     let mut errors = stderr.lines().filter(|line| line.starts_with(b"error: ")).peekable();
     errors.peek().is_some() && errors.all(|line| line.ends_with(b"does not have a commit checked out"))
+}
+
+/// Whether nothing but folders stands above `path`: behind a symbolic link lies something that is not part of
+/// the tree.
+fn below_folders(top: &Path, path: &BStr) -> bool {
+    path.find_iter("/").all(|slash| {
+        let above =
+            gix::path::from_bstr(path[..slash].as_bstr()).map(|above| top.join(above).symlink_metadata());
+        match above {
+            Ok(Ok(there)) => there.is_dir(),
+            Ok(Err(error)) => error.kind() == std::io::ErrorKind::NotFound,
+            Err(_) => false,
+        }
+    })
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Appending: objects first, then one ref transaction guarded by the tips that were read, then hints.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gix::object::Kind;
 
@@ -38,6 +38,26 @@ pub struct AppendOptions<'a> {
     pub redactor: &'a Redactor,
     /// The entries' times: now, or for an import the recorded ones, one a draft.
     pub times: Option<&'a [Timestamp]>,
+    /// What a draft means whose idempotency key is there already.
+    pub repeats: Repeats,
+}
+
+/// What a draft means whose idempotency key is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// The same if it says the same, else an error.
+    SayTheSame,
+    /// The same, whatever it says: several witnesses tell of one thing, and the first was recorded.
+    FirstCounts,
+}
+
+/// What a scope's chains have told already.
+#[derive(Debug, Clone, Default)]
+pub struct AlreadyTold {
+    /// Every idempotency key, with the receipt it was used for.
+    pub once: HashMap<String, Option<ReceiptId>>,
+    /// The receipts that were closed there.
+    pub closed: HashSet<ReceiptId>,
 }
 
 /// One entry that an append led to.
@@ -122,7 +142,7 @@ impl Store {
         for (index, mut draft) in drafts.into_iter().enumerate() {
             let time = options.times.and_then(|times| times.get(index).copied()).unwrap_or(self.now());
             let redactions = redact_texts(&mut draft, options.redactor);
-            if let Some(found) = once.find(self, &draft, options.redactor)? {
+            if let Some(found) = once.find(self, &draft, options)? {
                 report.entries.push(found);
                 continue;
             }
@@ -606,16 +626,12 @@ impl Store {
         Ok(table)
     }
 
-    /// Every idempotency key of the scope's chain and those it continues, with the receipt it was used for.
+    /// What the scope's chain, and those it continues, have told already.
     ///
     /// # Errors
     /// When a chain cannot be read.
-    pub fn known_once(
-        &self,
-        scope: &ChainScope,
-        signer: &Signer,
-    ) -> Result<HashMap<String, Option<ReceiptId>>, StoreError> {
-        let mut known = HashMap::new();
+    pub fn told(&self, scope: &ChainScope, signer: &Signer) -> Result<AlreadyTold, StoreError> {
+        let mut known = AlreadyTold::default();
         let mut chain = self.load_state(scope, signer.id()).map(|state| state.chain);
         while let Some(id) = chain.take() {
             let mut next = self.find_ref(&format!("{}{id}", names::CHAINS))?;
@@ -624,7 +640,10 @@ impl Store {
                 let Ok(layout) = commit::parse(&bytes) else { break };
                 let Ok(read) = Body::read(layout.body) else { break };
                 if let Some(key) = read.body.once {
-                    known.entry(key).or_insert(read.body.receipt);
+                    known.once.entry(key).or_insert(read.body.receipt);
+                }
+                if matches!(read.body.fact, Fact::ReceiptClosed(_)) {
+                    known.closed.extend(read.body.receipt);
                 }
                 match read.body.fact {
                     Fact::ChainOpened(opened) => chain = opened.continues.map(|entry| entry.chain),
@@ -736,11 +755,12 @@ impl OnceLookup {
         &self,
         store: &Store,
         draft: &Draft,
-        redactor: &Redactor,
+        options: &AppendOptions<'_>,
     ) -> Result<Option<Appended>, StoreError> {
         let Some(key) = &draft.once else { return Ok(None) };
+        let any = options.repeats == Repeats::FirstCounts;
         if let Some((fresh, said)) = self.fresh.get(key) {
-            if *said == draft.fact {
+            if any || *said == draft.fact {
                 return Ok(Some(Appended { existing: true, ..fresh.clone() }));
             }
             let entry = format!("{}@{}", fresh.entry.chain, fresh.entry.seq);
@@ -748,7 +768,7 @@ impl OnceLookup {
         }
         for table in self.table.iter().chain(&self.earlier) {
             let Some((commit, digest, body)) = store.entry_with_once(table, key)? else { continue };
-            if !same_fact(store, &body.fact, &draft.fact, redactor)? {
+            if !any && !same_fact(store, &body.fact, &draft.fact, options.redactor)? {
                 let entry = format!("{}@{}", body.chain, body.seq);
                 return Err(StoreError::OnceConflict { key: key.clone(), entry });
             }

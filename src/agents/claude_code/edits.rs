@@ -9,6 +9,11 @@ use serde_json::Value;
 use super::paths::Scope;
 use crate::domain::fact::data::{Change, FileChange};
 
+/// Whether a tool changes the file that it is given.
+pub(super) fn is_edit(tool: &str) -> bool {
+    matches!(tool, "Write" | "Edit" | "MultiEdit" | "NotebookEdit")
+}
+
 /// The files that a successful call of an editing tool changed.
 pub(super) fn changes(
     tool: &str,

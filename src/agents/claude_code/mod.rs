@@ -6,9 +6,11 @@
 //! that the same thing told twice, here or by a hook, is one fact.
 
 mod edits;
+pub mod hook;
 mod paths;
 mod record;
 mod retrieval;
+pub mod tail;
 pub mod tools;
 pub mod transcript;
 mod verdict;

@@ -18,7 +18,7 @@ pub(super) struct Place {
     /// From the top of the working tree, or as it was given where it is elsewhere.
     pub path: GitPath,
     /// Whether it is inside the working tree.
-    inside: bool,
+    pub inside: bool,
 }
 
 impl<'a> Scope<'a> {

@@ -119,7 +119,7 @@ fn says<'a>(inner: &'a Value, outer: &'a Value, data: &'a Value) -> Says<'a> {
                 && text(attached, "commandMode").unwrap_or("prompt") == "prompt"
                 && attached.get("origin").and_then(|o| text(o, "kind")).unwrap_or("human") == "human"
                 && !flag(attached, "isMeta");
-            match attached.get("prompt").filter(|_| by_person).map(|prompt| sort(blocks(prompt))) {
+            match attached.get("prompt").filter(|_| by_person).map(|prompt| sort(&blocks(prompt))) {
                 Some(Words::Prompt(said) | Words::Command(said)) => Says::Queued(said),
                 _ => Says::Other,
             }
@@ -147,7 +147,7 @@ fn user(inner: &Value) -> Says<'_> {
     }
     let by_program = ["isCompactSummary", "isVisibleInTranscriptOnly"].iter().any(|name| flag(inner, name))
         || inner.get("origin").and_then(|o| text(o, "kind")).is_some_and(|kind| kind != "human");
-    let words = match sort(blocks(content)) {
+    let words = match sort(&blocks(content)) {
         Words::Prompt(_) | Words::Command(_) if by_program => Words::Local,
         Words::Prompt(_) | Words::Command(_) if !results.is_empty() => Words::None,
         Words::Prompt(_) | Words::Command(_) if flag(inner, "isMeta") => Words::Meta,
@@ -187,9 +187,11 @@ const IN_PLACE: &[&str] = &[
     "Stop hook feedback:",
 ];
 
-fn sort(blocks: Vec<&str>) -> Words {
+/// Sorts words by whose they are.
+pub(super) fn sort(blocks: &[&str]) -> Words {
     let said: Vec<&str> = blocks
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|text| {
             !text.trim().is_empty() && !BESIDE.iter().any(|start| text.trim_start().starts_with(start))
         })

@@ -9,7 +9,7 @@ use crate::agents::{clip, once_key};
 use crate::domain::entry::clean_title;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::*;
-use crate::domain::fact::values::Content;
+use crate::domain::fact::values::{Content, GitPath};
 use crate::domain::ids::Timestamp;
 
 /// A call.
@@ -71,6 +71,14 @@ pub fn facts(
     first_directory: Option<&str>,
 ) -> Vec<Told> {
     told(call, outcome, &Scope::new(*options, first_directory))
+}
+
+/// The file inside the working tree that a call of an editing tool is about to change.
+pub fn edited_path(call: &Call<'_>, options: &Options<'_>) -> Option<GitPath> {
+    let scope = Scope::new(*options, None);
+    let path = ["file_path", "notebook_path"].iter().find_map(|name| call.input.get(name)?.as_str());
+    let place = scope.place(path.filter(|_| edits::is_edit(call.tool))?, call.directory);
+    place.inside.then_some(place.path)
 }
 
 pub(super) fn told(call: &Call<'_>, outcome: Option<&Outcome<'_>>, scope: &Scope<'_>) -> Vec<Told> {
@@ -240,7 +248,7 @@ fn asked(call: &Call<'_>, outcome: &Outcome<'_>, told: &mut Vec<Told>) {
 }
 
 /// The agent of a receipt.
-pub(super) fn agent(version: Option<&str>, model: Option<&str>, id: Option<&str>) -> Agent {
+pub fn agent(version: Option<&str>, model: Option<&str>, id: Option<&str>) -> Agent {
     let short = |text: &str| clip(text, NAME_MAX);
     Agent { tool: SOURCE.into(), version: version.map(short), model: model.map(short), id: id.map(short) }
 }

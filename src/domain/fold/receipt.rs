@@ -332,6 +332,11 @@ fn tally<'d>(decisions: impl Iterator<Item = &'d Decided>) -> (LineSet, LineSet)
     (accepted.minus(&rejected), rejected)
 }
 
+/// Whether the owner may state a fact of work after closing, as something that arrives late.
+pub fn may_come_late(fact: &Fact) -> bool {
+    matches!(after_closing(fact), AfterClosing::ArrivesLate)
+}
+
 /// Illegal where the writer could see what stands in the way, late where it could not.
 fn refuse(placed: &Placed<'_>, obstacle: &Placed<'_>, code: Code, message: String) -> Refusal {
     if placed.saw(obstacle) { Refusal::Illegal(code, message) } else { Refusal::Late(message) }

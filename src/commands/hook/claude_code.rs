@@ -1,0 +1,182 @@
+//! Claude Code's events, one after the other.
+
+use super::call;
+use super::session::{CallBegun, Locked, guidance_count_key, prompt_count_key};
+use super::snapshots::{Often, often};
+use crate::agents::claude_code::hook::{self, Event, Payload};
+use crate::agents::claude_code::tail::Standing;
+use crate::agents::claude_code::{closed_once, guidance_once, prompt_once, tools};
+use crate::commands::Context;
+use crate::domain::entry::{Draft, clean_title};
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{
+    Base, CloseStatus, Failure, GuidanceForm, GuidanceGiven, ReceiptClosed, ReceiptOpened,
+};
+use crate::domain::fact::values::Content;
+use crate::domain::ids::ReceiptId;
+use crate::store::Worktree;
+
+/// How long the end of a turn waits for hooks of calls that run at the same moment.
+const GRACE: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// Takes one payload.
+///
+/// # Errors
+/// When it cannot be read or recorded.
+pub(super) fn take(ctx: &Context, bytes: &[u8]) -> anyhow::Result<()> {
+    let payload = hook::read(bytes)?;
+    match &payload.event {
+        Event::SessionStarted { model } => {
+            let mut session = Locked::enter(ctx, &payload)?;
+            if model.is_some() {
+                session.state.model.clone_from(model);
+            }
+            session.leave()
+        }
+        Event::Prompted { text } => prompted(ctx, &payload, text),
+        Event::CallBegins(used) => call::begins(ctx, &payload, used),
+        Event::CallEnded { call, ending } => call::ended(ctx, &payload, call, ending),
+        Event::PermissionAsked(used) => call::asked(ctx, &payload, used),
+        Event::PermissionDenied { call, reason, source } => call::denied(ctx, &payload, call, reason, source),
+        Event::Stopped { said, failed } => stopped(ctx, &payload, said.as_deref(), *failed),
+        Event::SessionEnded => {
+            let mut session = Locked::enter(ctx, &payload)?;
+            let drafts = call::settle(&mut session, None)?;
+            session.append_some(drafts)?;
+            session.leave()
+        }
+        Event::Other(_) => Ok(()),
+    }
+}
+
+/// A prompt opens a receipt, unless the agent is at work: then it is guidance.
+fn prompted(ctx: &Context, payload: &Payload, text: &str) -> anyhow::Result<()> {
+    let mut session = Locked::enter(ctx, payload)?;
+    if let Some(turn) = session.open_turn().cloned() {
+        if is_at_work(&session, text) {
+            let count = session.occurrence(guidance_count_key(text));
+            let fact = GuidanceGiven { form: GuidanceForm::Steer, text: text.into() };
+            let draft = Draft::new(Some(turn.receipt), &clean_title(text), Fact::GuidanceGiven(fact));
+            session.append(vec![draft.once(guidance_once(text, count))])?;
+            return session.leave();
+        }
+        // Abandoned: nobody said how it ended, so it stays open; its calls have come to nothing by now.
+        let drafts = call::settle(&mut session, Some(text))?;
+        session.append_some(drafts)?;
+        if let Some(turn) = session.state.turns.last_mut() {
+            turn.closed = true;
+        }
+    }
+    let count = session.occurrence(prompt_count_key(text));
+    let once = prompt_once(text, count);
+    open(&mut session, text, once)?;
+    session.leave()
+}
+
+/// Whether a prompt comes while the agent works. No hook tells of an interruption: the transcript does, or the
+/// call that the person stopped.
+fn is_at_work(session: &Locked<'_>, prompt: &str) -> bool {
+    match session.transcript_tail(&[], Some(prompt)).standing {
+        Standing::Working => true,
+        Standing::Over => false,
+        Standing::Unknown => !session.state.stopped_by_person,
+    }
+}
+
+/// Opens a receipt for a task, with a snapshot of what it starts from.
+pub(super) fn open(session: &mut Locked<'_>, task: &str, once: String) -> anyhow::Result<ReceiptId> {
+    let ctx = session.ctx;
+    let receipt = ctx.store.new_receipt_id(ctx.now);
+    let worktree = (often(ctx) != Often::Off).then(|| session.worktree()).flatten();
+    let summary = clean_title(task);
+    let title = if summary.is_empty() { "(the prompt was not seen)".to_owned() } else { summary.clone() };
+    let model = session.state.model.as_deref();
+    let fact = ReceiptOpened {
+        task: task.into(),
+        summary,
+        mode: session.payload.mode.clone(),
+        risk: None,
+        base: base(session, worktree.as_ref()),
+        task_type: None,
+        agent: Some(tools::agent(None, model, None)),
+        parent: None,
+        forked_from: None,
+        estimate: None,
+        envelope: None,
+    };
+    let mut drafts = vec![Draft::new(Some(receipt), &title, Fact::ReceiptOpened(fact)).once(once.clone())];
+    if let Some(worktree) = worktree {
+        drafts.extend(session.snapshot(&worktree, receipt, "before the turn"));
+    }
+    let report = session.append(drafts)?;
+    // Where the key was used before, the receipt is the one that it opened.
+    let opened = &report.entries[0];
+    let receipt = opened.receipt.unwrap_or(receipt);
+    let entry = opened.entry;
+    session.state.stopped_by_person = false;
+    session.begin_turn(receipt, once, entry)?;
+    Ok(receipt)
+}
+
+/// What HEAD is; unknown where the session works elsewhere, and before the first commit.
+fn base(session: &Locked<'_>, worktree: Option<&Worktree>) -> Option<Base> {
+    session.root.here.as_ref()?;
+    let store = &session.ctx.store;
+    let head = store.head().ok()?;
+    let commit = head.commit?;
+    let tree = store.tree_of(commit).ok().flatten()?;
+    let branch = head.branch.map(|name| name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned());
+    let dirty = match worktree {
+        Some(worktree) => worktree.dirty,
+        None => store.is_dirty().ok()?,
+    };
+    Some(Base { commit, tree, branch, dirty })
+}
+
+/// The end of a turn closes its receipt with what is known.
+fn stopped(ctx: &Context, payload: &Payload, said: Option<&str>, failed: bool) -> anyhow::Result<()> {
+    let files = ctx.store.session(crate::agents::claude_code::SOURCE, &payload.session);
+    let until = std::time::Instant::now() + GRACE;
+    while !files.under_way::<CallBegun>().is_empty() && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let mut session = Locked::enter(ctx, payload)?;
+    let mut drafts = call::settle(&mut session, None)?;
+    let Some(turn) = session.open_turn().cloned() else {
+        session.append_some(drafts)?;
+        return session.leave();
+    };
+    if often(ctx) != Often::Off
+        && let Some(worktree) = session.worktree()
+    {
+        drafts.extend(session.snapshot(&worktree, turn.receipt, "after the turn"));
+    }
+    let status = if failed { CloseStatus::Failed } else { CloseStatus::Completed };
+    let summary = clean_title(said.unwrap_or(""));
+    let title = if summary.is_empty() { status.to_string() } else { summary.clone() };
+    let fact = ReceiptClosed {
+        status,
+        output: Content::Inline(said.unwrap_or("").to_owned()),
+        summary,
+        failure: failed.then_some(Failure::Model),
+        remaining: None,
+        human_ms: None,
+        agent_ms: None,
+        edits_by_human: None,
+    };
+    let closing = Draft::new(Some(turn.receipt), &title, Fact::ReceiptClosed(fact));
+    drafts.push(closing.once(closed_once(&turn.once)));
+    session.append(drafts)?;
+    ctx.store.note_closed(turn.receipt)?;
+    if let Some(turn) = session.state.turns.last_mut() {
+        turn.closed = true;
+    }
+    session.leave()
+}
+
+impl Locked<'_> {
+    /// Appends, if there is something.
+    pub fn append_some(&self, drafts: Vec<Draft>) -> anyhow::Result<()> {
+        if drafts.is_empty() { Ok(()) } else { self.append(drafts).map(drop) }
+    }
+}

@@ -1,0 +1,37 @@
+//! The log of what hooks could not do.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+
+use crate::commands::Context;
+
+/// A log of this size makes way for a new one; one old one is kept.
+const LARGEST: u64 = 1024 * 1024;
+/// The longest line.
+const LINE_MAX: usize = 2000;
+
+/// Adds a line for each thing said, without secrets and control characters. A log that cannot be written is no
+/// reason to fail: there is nobody to tell.
+pub(super) fn write(ctx: &Context, agent: &str, said: &[String]) {
+    if said.is_empty() {
+        return;
+    }
+    let folder = ctx.store.state_dir();
+    let path = folder.join("hook.log");
+    if fs::metadata(&path).is_ok_and(|log| log.len() > LARGEST) {
+        let _ = fs::rename(&path, folder.join("hook.log.1"));
+    }
+    let redactor = ctx.redactor().unwrap_or_default();
+    let mut lines = String::new();
+    for line in said {
+        let line = redactor.redact_str(line).0;
+        let line: String =
+            line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LINE_MAX).collect();
+        lines.push_str(&format!("{} {} {line}\n", ctx.now, agent.escape_default()));
+    }
+    let _ = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut log| log.write_all(lines.as_bytes()));
+}
