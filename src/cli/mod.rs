@@ -84,6 +84,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Hook(commands::hook::Args),
     #[allow(missing_docs)]
+    Hooks(commands::hooks::Args),
+    #[allow(missing_docs)]
     Demo(commands::demo::Args),
     #[allow(missing_docs)]
     #[command(hide = true)]
@@ -152,6 +154,11 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Generate(args) => {
             return finish(&generate::write_files(&args, render::generated::files(args.what)?)?, output);
         }
+        Command::Hooks(commands::hooks::Args {
+            action: commands::hooks::Action::Run { name, args, strict },
+        }) => {
+            return commands::hooks::run_hook(&env, &name, &args, strict).map(|()| 0);
+        }
         Command::Hook(args) => return commands::hook::run(&env, &args).map(|()| 0),
         Command::Run(args) => {
             let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
@@ -186,7 +193,9 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
         Command::Push(args) => finish(&share::push(&ctx, &args)?, output),
         Command::Fetch(args) => finish(&share::fetch(&ctx, &args)?, output),
-        Command::Run(_) | Command::Hook(_) | Command::Demo(_) | Command::Generate(_) => Ok(2),
+        Command::Run(_) | Command::Hook(_) | Command::Hooks(_) | Command::Demo(_) | Command::Generate(_) => {
+            Ok(2)
+        }
     };
     for notice in ctx.notices.borrow().iter() {
         ui::talk("note", &ui::safe(notice));

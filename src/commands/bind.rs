@@ -99,8 +99,7 @@ pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bo
             existing: appended.existing,
         });
     }
-    let (name, email) = ctx.author_ident();
-    ctx.store.add_notes(&lines, (&name, &email))?;
+    ctx.note_bindings(&lines);
     Ok(bound)
 }
 
@@ -120,6 +119,14 @@ fn split_names(ctx: &Context, names: &[String]) -> anyhow::Result<(Vec<Target>, 
 }
 
 impl Context {
+    /// Adds notes for bindings that are recorded. A note only says where to look, so a binding stands without it.
+    pub fn note_bindings(&self, lines: &[NoteLine]) {
+        let (name, email) = self.author_ident();
+        if let Err(error) = self.store.add_notes(lines, (&name, &email)) {
+            self.notice(format!("the binding is recorded, its note is not: {error}"));
+        }
+    }
+
     /// Name and address as they may stand in a commit's headers.
     pub fn author_ident(&self) -> (String, String) {
         let (name, email) = self.identity();

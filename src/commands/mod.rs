@@ -4,7 +4,9 @@ pub mod bind;
 pub mod close;
 pub mod demo;
 pub mod generate;
+pub mod git_hooks;
 pub mod hook;
+pub mod hooks;
 pub mod import;
 pub mod init;
 pub mod key;
@@ -238,7 +240,13 @@ impl Context {
             times,
             repeats,
         };
+        let touched: Vec<_> = drafts.iter().map(|draft| draft.fact.files().to_vec()).collect();
         let report = self.store.append(&options, drafts)?;
+        for (files, entry) in touched.iter().zip(&report.entries) {
+            if let Some(receipt) = entry.receipt.filter(|_| !files.is_empty() && !entry.existing) {
+                self.store.note_touched(receipt, files)?;
+            }
+        }
         for stale in &report.cleared {
             let age = stale.age.as_secs_f32();
             self.notice(format!("cleared stale lock `{}`, {age:.1} s old", stale.path.display()));

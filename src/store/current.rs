@@ -60,7 +60,10 @@ impl Store {
 
     /// What tells this worktree from others.
     pub fn worktree_id(&self) -> PathBuf {
-        fs::canonicalize(self.git_dir()).unwrap_or_else(|_| self.git_dir().to_owned())
+        // From the shared directory on, so that moving the clone changes nothing.
+        let real = |path: &std::path::Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let own = real(self.git_dir());
+        own.strip_prefix(real(self.common_dir())).map(PathBuf::from).unwrap_or(own)
     }
 
     /// Notes that a receipt was opened here.
@@ -91,6 +94,9 @@ impl Store {
                 Some(closed) => {
                     let keep = room > 0 && now.unix_ms() - closed.unix_ms() < CLOSED_FOR_MS;
                     room = room.saturating_sub(1);
+                    if !keep {
+                        self.forget_touched(known.receipt);
+                    }
                     keep
                 }
             });

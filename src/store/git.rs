@@ -15,6 +15,8 @@ pub(super) fn command(git_dir: &Path, args: impl IntoIterator<Item = impl AsRef<
         .args(args)
         .env("GIT_DIR", git_dir)
         .env("LC_ALL", "C")
+        // Our own hooks have nothing to add to what we do ourselves.
+        .env("GIT_RECEIPT_IN_HOOK", "1")
         .env_remove("GIT_INDEX_FILE")
         .stdin(Stdio::null());
     command

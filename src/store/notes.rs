@@ -86,6 +86,23 @@ impl Store {
         self.move_refs(&[RefMove { name: names::NOTES.into(), expected: seen, new, reflog: true, message }])
     }
 
+    /// The note of one commit.
+    ///
+    /// # Errors
+    /// When the notes tree cannot be read.
+    pub fn note_of(&self, commit: Oid) -> Result<Option<String>, StoreError> {
+        let Some(notes) = self.find_ref(names::NOTES)? else { return Ok(None) };
+        let Some(tree) = self.tree_of(notes)?.filter(|tree| *tree != self.empty_tree()) else {
+            return Ok(None);
+        };
+        let failed = StoreError::read("notes");
+        let mut state = State::new(object_id(tree), &self.repo.objects).map_err(failed)?;
+        let found = state.get(&object_id(commit), &self.repo.objects).map_err(StoreError::read("notes"))?;
+        let Some(blob) = found else { return Ok(None) };
+        let note = self.repo.find_blob(blob).map_err(StoreError::read("a note"))?;
+        Ok(Some(String::from_utf8_lossy(&note.data).into_owned()))
+    }
+
     /// All notes, by commit.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ const LINE_MAX: usize = 2000;
 
 /// Adds a line for each thing said, without secrets and control characters. A log that cannot be written is no
 /// reason to fail: there is nobody to tell.
-pub(super) fn write(ctx: &Context, agent: &str, said: &[String]) {
+pub(in crate::commands) fn write(ctx: &Context, agent: &str, said: &[String]) {
     if said.is_empty() {
         return;
     }

@@ -5,7 +5,7 @@
 
 mod call;
 mod claude_code;
-mod log;
+pub(super) mod log;
 mod session;
 mod snapshots;
 

@@ -195,6 +195,14 @@ pub const LIST_MAX: usize = 100;
 pub const HEADS_MAX: usize = 400;
 
 impl Fact {
+    /// The files that a tool call changed.
+    pub fn files(&self) -> &[data::FileChange] {
+        match self {
+            Fact::ToolCalled(called) => &called.files,
+            _ => &[],
+        }
+    }
+
     /// Checks that no list or inline text is longer than a body may have it.
     ///
     /// # Errors

@@ -232,7 +232,7 @@ impl Fixture {
         let before = self.untouched();
         let store = self.store();
         let none = Excluded::new(&store.repo, &[]);
-        let ours = trees_by_gix(&store.repo, &none);
+        let ours = trees_by_gix(&store.repo, &none, None);
         if by == By::Git {
             assert!(ours.is_err(), "{name}: gix answered {ours:?}");
         }
@@ -242,7 +242,7 @@ impl Fixture {
             self.same(name, ours.worktree, expected);
         }
         let store = self.store();
-        self.same(name, store.trees_by_git(&none).unwrap().worktree, expected);
+        self.same(name, store.trees_by_git(&none, None).unwrap().worktree, expected);
         let tree = store.write_worktree().unwrap();
         self.same(name, object_id(tree.tree), expected);
         let head = store.head_tree().unwrap();
@@ -406,7 +406,7 @@ fn whatever_happens_to_files_and_index_the_tree_and_its_changes_are_as_git_has_t
             let name = format!("seed {seed}, step {step}, after\n{script}\n");
             let store = fixture.store();
             let excluded = Excluded::new(&store.repo, &[]);
-            let by = if trees_by_gix(&store.repo, &excluded).is_ok() { By::Gix } else { By::Git };
+            let by = if trees_by_gix(&store.repo, &excluded, None).is_ok() { By::Gix } else { By::Git };
             by_git += u64::from(by == By::Git);
             fixture.check(&name, by);
             let tree = store.write_worktree().unwrap();

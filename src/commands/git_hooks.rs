@@ -1,0 +1,195 @@
+//! What git's own hooks do: bind commits to the receipts whose work they hold, follow rewritten commits, and add
+//! trailers.
+//!
+//! A receipt's work is in a commit when a file that it changed is, and holds something of what the receipt left. That
+//! is judged by content, so neither a stashed edit nor somebody else's change of the same file is taken for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use super::bind::bind;
+use super::target::Target;
+use super::{Context, user_error};
+use crate::domain::entry::Draft;
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{Change, CommitRebound, Rebind};
+use crate::domain::ids::{EntryRef, Oid, ReceiptId};
+use crate::domain::presence::holds_edit;
+use crate::store::{NoteLine, TreeChange};
+
+/// Binds the receipts of this worktree whose work is in the commit that was just made.
+///
+/// # Errors
+/// When the commit cannot be read or nothing could be written.
+pub fn post_commit(ctx: &Context) -> anyhow::Result<()> {
+    let Some(commit) = ctx.store.head()?.commit else { return Ok(()) };
+    let latest = ctx.store.newest_reflog("HEAD")?;
+    let (before, action) = latest.map_or((None, String::new()), |line| (line.before, line.message));
+    if action.starts_with("rebase") || action.starts_with("pull --rebase") || action.starts_with("pull -r") {
+        // Every commit that is rewritten comes again when the rebase is done, with the one it was made from.
+        return Ok(());
+    }
+    let changes = own_changes(ctx, commit)?;
+    let mut targets = receipts_in(ctx, &changes)?;
+    if action.starts_with("commit (amend)")
+        && let Some(before) = before
+    {
+        // What was bound to the commit before follows it when git tells of the rewrite.
+        let bound: Vec<ReceiptId> = noted(ctx, before)?.into_iter().map(|(receipt, _)| receipt).collect();
+        targets.retain(|target| !bound.contains(&target.receipt));
+    }
+    if !targets.is_empty() {
+        bind(ctx, &targets, commit)?;
+    }
+    Ok(())
+}
+
+/// Follows commits that git rewrote: `amend` or `rebase`, and on standard input a line for each, the old id and the
+/// new one.
+///
+/// # Errors
+/// When the input is not git's, or nothing could be written.
+pub fn post_rewrite(ctx: &Context, kind: &str, lines: &str) -> anyhow::Result<()> {
+    let mut pairs = Vec::new();
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let mut ids = line.split_ascii_whitespace().map(Oid::from_hex);
+        match (ids.next().flatten(), ids.next().flatten()) {
+            (Some(from), Some(to)) => pairs.push((from, to)),
+            _ => {
+                let shown = line.escape_debug();
+                return Err(user_error(
+                    format!("`{shown}` is no line of `post-rewrite`"),
+                    "git gives two commit ids a line",
+                ));
+            }
+        }
+    }
+    let mut sources: HashMap<Oid, usize> = HashMap::new();
+    for (_, to) in &pairs {
+        *sources.entry(*to).or_default() += 1;
+    }
+    let mut drafts = Vec::new();
+    let mut notes = Vec::new();
+    for (from, to) in pairs.into_iter().filter(|(from, to)| from != to) {
+        let how = match kind {
+            "amend" => Rebind::Amend,
+            _ if sources[&to] > 1 => Rebind::Squash,
+            _ => Rebind::Rebase,
+        };
+        for (receipt, entry) in noted(ctx, from)? {
+            let title = ctx.store.subject_of(to)?;
+            let fact = Fact::CommitRebound(CommitRebound { from, to, how });
+            let once = format!("rebound:{receipt}:{}:{}", short(from), short(to));
+            drafts.push(Draft::new(Some(receipt), &title, fact).citing(entry).once(once));
+            notes.push((to, receipt));
+        }
+    }
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    let report = ctx.append(drafts)?;
+    let lines: Vec<NoteLine> = notes
+        .into_iter()
+        .zip(&report.entries)
+        .map(|((commit, receipt), entry)| NoteLine { commit, receipt, entry: entry.entry })
+        .collect();
+    ctx.note_bindings(&lines);
+    Ok(())
+}
+
+/// Adds `Receipt-Id` trailers for the receipts whose work is staged, where `receipt.trailers` asks for them.
+///
+/// # Errors
+/// When git cannot tell what is staged, or the message cannot be written.
+pub fn prepare_commit_msg(ctx: &Context, message: &Path, source: Option<&str>) -> anyhow::Result<()> {
+    if ctx.store.config_bool("receipt.trailers") != Some(true) {
+        return Ok(());
+    }
+    let amends = source == Some("commit");
+    // A partial commit has an index of its own, which git names to its hooks.
+    let index = ctx.env.var_os("GIT_INDEX_FILE");
+    let changes = ctx.store.staged_changes(amends, index.as_deref())?;
+    let targets = receipts_in(ctx, &changes)?;
+    let trailers: Vec<String> =
+        targets.iter().map(|target| format!("Receipt-Id: {}", target.receipt)).collect();
+    if !trailers.is_empty() {
+        ctx.store.add_trailers(message, &trailers)?;
+    }
+    Ok(())
+}
+
+/// The files that a commit itself changes: against its parent, of a merge only what is as in none of its parents.
+fn own_changes(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<TreeChange>> {
+    let store = &ctx.store;
+    let tree = store.tree_of(commit)?.unwrap_or(store.empty_tree());
+    let mut parents = Vec::new();
+    for parent in store.parents_of(commit)? {
+        parents.extend(store.tree_of(parent)?);
+    }
+    let Some((first, others)) = parents.split_first() else {
+        return Ok(store.tree_changes(store.empty_tree(), tree)?);
+    };
+    let mut changes = store.tree_changes(*first, tree)?;
+    for other in others {
+        let against = store.tree_changes(*other, tree)?;
+        changes.retain(|change| against.iter().any(|other| other.path == change.path));
+    }
+    Ok(changes)
+}
+
+/// The receipts of this worktree, open or lately closed, whose work is among `changes`.
+fn receipts_in(ctx: &Context, changes: &[TreeChange]) -> anyhow::Result<Vec<Target>> {
+    let changed: BTreeMap<&[u8], &TreeChange> = changes.iter().map(|c| (c.path.as_slice(), c)).collect();
+    let here = ctx.store.worktree_id();
+    let mut targets = Vec::new();
+    for receipt in ctx.store.recent_receipts().into_iter().filter(|receipt| receipt.worktree == here) {
+        let touched = ctx.store.touched(receipt.receipt);
+        let mut holds = false;
+        for file in touched.iter().rev() {
+            if let Some(change) = changed.get(file.path.as_bytes())
+                && holds_work(ctx, change, file.after, file.change == Change::Deleted)?
+            {
+                holds = true;
+                break;
+            }
+        }
+        if holds {
+            targets.push(Target { receipt: receipt.receipt, opened: receipt.opened });
+        }
+    }
+    Ok(targets)
+}
+
+/// Whether a change holds what was left of the file: `after`, or nothing where it was deleted. Where neither is known
+/// the path has to do.
+fn holds_work(ctx: &Context, change: &TreeChange, after: Option<Oid>, deleted: bool) -> anyhow::Result<bool> {
+    if change.after == after || (deleted && change.after.is_none()) {
+        return Ok(true);
+    }
+    if after.is_none() {
+        return Ok(!deleted);
+    }
+    let read = |blob: Option<Oid>| blob.map(|blob| ctx.store.blob(blob)).transpose().map(Option::flatten);
+    let Some(left) = read(after)? else { return Ok(true) };
+    let (parent, committed) = (read(change.before)?, read(change.after)?);
+    Ok(holds_edit(parent.as_deref(), committed.as_deref(), Some(&left)))
+}
+
+/// The receipts that the note of a commit names, with the entry that bound each.
+fn noted(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<(ReceiptId, EntryRef)>> {
+    let mut bound: BTreeMap<ReceiptId, EntryRef> = BTreeMap::new();
+    for line in ctx.store.note_of(commit)?.unwrap_or_default().lines() {
+        let Some((receipt, entry)) = line.split_once(' ') else { continue };
+        if let (Ok(receipt), Ok(entry)) = (receipt.parse(), entry.parse::<EntryRef>())
+            && ctx.store.commit_of(entry).is_ok()
+        {
+            bound.insert(receipt, entry);
+        }
+    }
+    Ok(bound.into_iter().collect())
+}
+
+/// As much of an id as a key has room for.
+fn short(id: Oid) -> String {
+    id.to_hex()[..40].to_owned()
+}
