@@ -12,10 +12,10 @@ use super::target::Target;
 use super::{Context, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{Change, CommitRebound, Rebind};
+use crate::domain::fact::data::{Change, CommitRebound, FileChange, Rebind};
 use crate::domain::ids::{EntryRef, Oid, ReceiptId};
-use crate::domain::presence::holds_edit;
-use crate::store::{NoteLine, TreeChange};
+use crate::domain::presence::{Sides, holds_edit};
+use crate::store::{ChainScope, NoteLine, Repeats, TreeChange};
 
 /// Binds the receipts of this worktree whose work is in the commit that was just made.
 ///
@@ -87,7 +87,8 @@ pub fn post_rewrite(ctx: &Context, kind: &str, lines: &str) -> anyhow::Result<()
     if drafts.is_empty() {
         return Ok(());
     }
-    let report = ctx.append(drafts)?;
+    // A reworded commit is told of twice: as amended, and when its rebase is done.
+    let report = ctx.append_with(ChainScope::Console, ctx.role(), None, Repeats::FirstCounts, drafts)?;
     let lines: Vec<NoteLine> = notes
         .into_iter()
         .zip(&report.entries)
@@ -147,7 +148,7 @@ fn receipts_in(ctx: &Context, changes: &[TreeChange]) -> anyhow::Result<Vec<Targ
         let mut holds = false;
         for file in touched.iter().rev() {
             if let Some(change) = changed.get(file.path.as_bytes())
-                && holds_work(ctx, change, file.after, file.change == Change::Deleted)?
+                && holds_work(ctx, change, file)?
             {
                 holds = true;
                 break;
@@ -160,19 +161,21 @@ fn receipts_in(ctx: &Context, changes: &[TreeChange]) -> anyhow::Result<Vec<Targ
     Ok(targets)
 }
 
-/// Whether a change holds what was left of the file: `after`, or nothing where it was deleted. Where neither is known
-/// the path has to do.
-fn holds_work(ctx: &Context, change: &TreeChange, after: Option<Oid>, deleted: bool) -> anyhow::Result<bool> {
-    if change.after == after || (deleted && change.after.is_none()) {
-        return Ok(true);
-    }
-    if after.is_none() {
-        return Ok(!deleted);
-    }
+/// Whether a change holds something of a recorded one. Where the files of the recorded one are not known the path has
+/// to do.
+fn holds_work(ctx: &Context, change: &TreeChange, file: &FileChange) -> anyhow::Result<bool> {
     let read = |blob: Option<Oid>| blob.map(|blob| ctx.store.blob(blob)).transpose().map(Option::flatten);
-    let Some(left) = read(after)? else { return Ok(true) };
+    let (before, after) = (read(file.before)?, read(file.after)?);
+    let known = |blob: &Option<Vec<u8>>, absent| blob.is_some() || file.change == absent;
+    if !known(&after, Change::Deleted) {
+        return Ok(change.after.is_some() && (file.after.is_none() || change.after == file.after));
+    }
+    if !known(&before, Change::Added) {
+        return Ok(change.after == file.after);
+    }
+    let edit = Sides { before: before.as_deref(), after: after.as_deref() };
     let (parent, committed) = (read(change.before)?, read(change.after)?);
-    Ok(holds_edit(parent.as_deref(), committed.as_deref(), Some(&left)))
+    Ok(holds_edit(Sides { before: parent.as_deref(), after: committed.as_deref() }, edit))
 }
 
 /// The receipts that the note of a commit names, with the entry that bound each.
