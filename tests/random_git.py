@@ -81,7 +81,7 @@ class Session:
         self.with_hooks = Clone(home, os.path.join(self.folder, "a", "repo"), program)
         self.without = Clone(home, os.path.join(self.folder, "b", "repo"), None)
         self.clones = [self.with_hooks, self.without]
-        self.receipts, self.number, self.open = {}, 0, None
+        self.receipts, self.number, self.open = {}, 0, {}
         self.worktrees = {"main": None}
         self.where = "main"
         self.log = []
@@ -149,9 +149,9 @@ class Session:
         self.number += 1
         name = None
         if by_agent:
-            if self.open is None or self.open["where"] != self.where:
+            if self.where not in self.open:
                 self.prompt()
-            name = self.open["name"]
+            name = self.open[self.where]
         line = f"{'agent ' + name if name else 'human'} line {self.number}"
         text = self.with_hooks.text(file)
         lines = text.splitlines()
@@ -176,15 +176,15 @@ class Session:
             self.hook("PostToolUse", **use, tool_response={"type": kind, "filePath": path, "content": new})
 
     def prompt(self):
-        if self.open is not None and self.open["where"] == self.where and self.random.random() < 0.5:
+        if self.where in self.open and self.random.random() < 0.5:
             self.stop()
         self.number += 1
         name = f"task{self.number}"
         self.hook("UserPromptSubmit", prompt=f"do {name}")
-        listed = self.listed()
-        if name in listed:
-            self.open = {"name": name, "where": self.where}
-            self.receipts[name] = {"id": listed[name], "where": self.where}
+        if self.where not in self.open:
+            # Where the agent is at work already, a prompt is guidance and opens no receipt.
+            self.open[self.where] = name
+            self.receipts[name] = {"id": self.listed()[name], "where": self.where}
 
     def listed(self):
         done = subprocess.run([self.program, "list", "--json"], cwd=self.with_hooks.top, env=self.with_hooks.env(),
@@ -192,9 +192,8 @@ class Session:
         return {r["summary"].removeprefix("do "): r["receipt"] for r in json.loads(done.stdout)["receipts"]}
 
     def stop(self):
-        if self.open is not None and self.open["where"] == self.where:
+        if self.open.pop(self.where, None):
             self.hook("Stop", last_assistant_message="done")
-            self.open = None
 
     def commit(self):
         self.both("add", "-A")

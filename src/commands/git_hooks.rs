@@ -77,6 +77,9 @@ pub fn post_rewrite(ctx: &Context, kind: &str, lines: &str) -> anyhow::Result<()
             _ => Rebind::Rebase,
         };
         for (receipt, entry) in noted(ctx, from)? {
+            if lost_work(ctx, receipt, from, to)? {
+                continue;
+            }
             let title = ctx.store.subject_of(to)?;
             let fact = Fact::CommitRebound(CommitRebound { from, to, how });
             let once = format!("rebound:{receipt}:{}:{}", short(from), short(to));
@@ -138,23 +141,32 @@ fn own_changes(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<TreeChange>> {
     Ok(changes)
 }
 
+/// Whether a rewritten commit held a receipt's work and the new one holds none of it.
+fn lost_work(ctx: &Context, receipt: ReceiptId, from: Oid, to: Oid) -> anyhow::Result<bool> {
+    let touched = ctx.store.touched(receipt);
+    Ok(holds_any(ctx, &touched, &own_changes(ctx, from)?)?
+        && !holds_any(ctx, &touched, &own_changes(ctx, to)?)?)
+}
+
+/// Whether any recorded change is among those of a commit.
+fn holds_any(ctx: &Context, touched: &[FileChange], changes: &[TreeChange]) -> anyhow::Result<bool> {
+    let changed: BTreeMap<&[u8], &TreeChange> = changes.iter().map(|c| (c.path.as_slice(), c)).collect();
+    for file in touched.iter().rev() {
+        if let Some(change) = changed.get(file.path.as_bytes())
+            && holds_work(ctx, change, file)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The receipts of this worktree, open or lately closed, whose work is among `changes`.
 fn receipts_in(ctx: &Context, changes: &[TreeChange]) -> anyhow::Result<Vec<Target>> {
-    let changed: BTreeMap<&[u8], &TreeChange> = changes.iter().map(|c| (c.path.as_slice(), c)).collect();
     let here = ctx.store.worktree_id();
     let mut targets = Vec::new();
     for receipt in ctx.store.recent_receipts().into_iter().filter(|receipt| receipt.worktree == here) {
-        let touched = ctx.store.touched(receipt.receipt);
-        let mut holds = false;
-        for file in touched.iter().rev() {
-            if let Some(change) = changed.get(file.path.as_bytes())
-                && holds_work(ctx, change, file)?
-            {
-                holds = true;
-                break;
-            }
-        }
-        if holds {
+        if holds_any(ctx, &ctx.store.touched(receipt.receipt), changes)? {
             targets.push(Target { receipt: receipt.receipt, opened: receipt.opened });
         }
     }
@@ -178,18 +190,30 @@ fn holds_work(ctx: &Context, change: &TreeChange, file: &FileChange) -> anyhow::
     Ok(holds_edit(Sides { before: parent.as_deref(), after: committed.as_deref() }, edit))
 }
 
-/// The receipts that the note of a commit names, with the entry that bound each.
+/// The receipts that the note of a commit names, with the entry that bound each to this very commit: git copies notes
+/// of rewritten commits along, whatever became of the work.
 fn noted(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<(ReceiptId, EntryRef)>> {
     let mut bound: BTreeMap<ReceiptId, EntryRef> = BTreeMap::new();
     for line in ctx.store.note_of(commit)?.unwrap_or_default().lines() {
         let Some((receipt, entry)) = line.split_once(' ') else { continue };
         if let (Ok(receipt), Ok(entry)) = (receipt.parse(), entry.parse::<EntryRef>())
-            && ctx.store.commit_of(entry).is_ok()
+            && binds(ctx, entry, commit)?
         {
             bound.insert(receipt, entry);
         }
     }
     Ok(bound.into_iter().collect())
+}
+
+fn binds(ctx: &Context, entry: EntryRef, commit: Oid) -> anyhow::Result<bool> {
+    let Ok(at) = ctx.store.commit_of(entry) else { return Ok(false) };
+    let link = ctx.store.read_link(at)?.and_then(|link| link.entry);
+    Ok(link.is_some_and(|entry| match &entry.body.fact {
+        Fact::CommitBound(fact) => fact.commit == commit,
+        Fact::CommitRebound(fact) => fact.to == commit,
+        Fact::LinesApplied(fact) => fact.commit == commit,
+        _ => false,
+    }))
 }
 
 /// As much of an id as a key has room for.
