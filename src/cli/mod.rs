@@ -58,6 +58,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Run(commands::run::Args),
     #[allow(missing_docs)]
+    Snapshot(commands::snapshot::Args),
+    #[allow(missing_docs)]
     Close(commands::close::Args),
     #[allow(missing_docs)]
     Remark(commands::remark::Args),
@@ -144,7 +146,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{share, show, status, verify};
+    use commands::{share, show, snapshot, status, verify};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -181,6 +183,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Status(args) => finish(&status::run(&ctx, &args)?, output),
         Command::Open(args) => finish(&open::run(&ctx, &args)?, output),
         Command::Record(args) => finish(&record::run(&ctx, &args)?, output),
+        Command::Snapshot(args) => finish(&snapshot::run(&ctx, &args)?, output),
         Command::Close(args) => finish(&close::run(&ctx, &args)?, output),
         Command::Remark(args) => finish(&remark::run(&ctx, &args)?, output),
         Command::Bind(args) => finish(&bind::run(&ctx, &args)?, output),

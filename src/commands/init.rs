@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::agent_settings::{self, Agent};
 use super::{Context, Report, user_error};
 use crate::store::keys::RECORDER;
 
@@ -18,11 +19,18 @@ pub struct Args {
     /// Leave the man page alone
     #[arg(long)]
     pub no_man: bool,
+    /// Record what this agent does: its hooks are merged into its personal settings; may be given several times
+    #[arg(long, value_name = "AGENT")]
+    pub agent: Vec<Agent>,
+    /// Merge the agent's hooks into the settings that the project shares, where they do nothing for those without
+    /// this program
+    #[arg(long, requires = "agent")]
+    pub shared: bool,
 }
 
 /// Undo what `init` did in this repository
 ///
-/// Receipts and keys stay.
+/// Receipts, keys and the man page stay.
 #[derive(Debug, Clone, clap::Args, Default)]
 pub struct DeinitArgs {}
 
@@ -99,6 +107,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
     set("fetch.negotiationAlgorithm", "skipping", true)?;
     for refs in ["refs/receipts/*", "refs/receipts-remotes/*"] {
         set("log.excludeDecoration", refs, false)?;
+    }
+    for agent in &args.agent {
+        agent_settings::install(ctx, *agent, args.shared, &mut changes)?;
     }
     if !args.no_man
         && let Some(path) = install_man_page(ctx)?
@@ -196,5 +207,6 @@ pub fn deinit(ctx: &Context, _args: &DeinitArgs) -> anyhow::Result<TakenDown> {
         }
     }
     ctx.store.remove_config_all(SET_BY_INIT)?;
+    agent_settings::uninstall(ctx, &mut changes)?;
     Ok(TakenDown { changes })
 }

@@ -1,5 +1,6 @@
 //! Use cases, one file each: its arguments, its `run`, its report. Nothing here prints.
 
+pub mod agent_settings;
 pub mod bind;
 pub mod close;
 pub mod demo;
@@ -18,6 +19,7 @@ pub mod remark;
 pub mod run;
 pub mod share;
 pub mod show;
+pub mod snapshot;
 pub mod status;
 pub mod summary;
 pub mod target;

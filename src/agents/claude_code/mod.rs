@@ -10,6 +10,7 @@ pub mod hook;
 mod paths;
 mod record;
 mod retrieval;
+pub mod settings;
 pub mod tail;
 pub mod tools;
 pub mod transcript;

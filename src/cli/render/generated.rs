@@ -82,6 +82,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::share::Pushed>()?,
         schema::<c::share::Fetched>()?,
         schema::<c::show::Shown>()?,
+        schema::<c::snapshot::Snapshot>()?,
         schema::<c::status::Status>()?,
         schema::<c::verify::Verified>()?,
     ];

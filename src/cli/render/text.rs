@@ -17,6 +17,7 @@ use crate::commands::remark::Remarked;
 use crate::commands::run::Ran;
 use crate::commands::share::{Fetched, Pushed, Shared};
 use crate::commands::show::Shown;
+use crate::commands::snapshot::Snapshot;
 use crate::commands::status::Status;
 use crate::commands::summary::Summary;
 use crate::commands::verify::Verified;
@@ -62,6 +63,12 @@ impl Render for Closed {
 impl Render for Remarked {
     fn render(&self, text: &mut Text) {
         text.line(format!("remarked on {} at {}@{}", self.receipt, self.chain, self.seq));
+    }
+}
+
+impl Render for Snapshot {
+    fn render(&self, text: &mut Text) {
+        text.line(format!("snapshot {} in {} at {}@{}", self.worktree, self.receipt, self.chain, self.seq));
     }
 }
 

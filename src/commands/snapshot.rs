@@ -1,0 +1,85 @@
+//! `git receipt snapshot`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Context, Report};
+use crate::domain::entry::{Draft, clean_title};
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::SnapshotTaken;
+use crate::domain::secret_paths::looks_secret;
+
+/// Keep the working tree and the index as a point to go back to
+///
+/// Touches neither. Ignored files and those that `receipt.exclude` names are left out; files that look secret are
+/// named, as what is kept in a snapshot can be pushed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A few words on what it is for
+    #[arg(short = 'm', value_name = "LABEL")]
+    pub label: Option<String>,
+    /// The receipt to keep it in; otherwise the one that is open here
+    #[arg(long, value_name = "R")]
+    pub receipt: Option<String>,
+}
+
+/// What was kept.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Snapshot {
+    /// The receipt.
+    pub receipt: String,
+    /// The chain.
+    pub chain: String,
+    /// Its place there.
+    pub seq: u64,
+    /// The tree of the working files.
+    pub worktree: String,
+    /// The tree of the index; none while it has conflicts.
+    pub index: Option<String>,
+    /// Files in it that look secret.
+    pub secret_looking: Vec<String>,
+}
+
+impl Report for Snapshot {
+    const NAME: &'static str = "snapshot";
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// In a bare repository, without an open receipt, or when a file cannot be read.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Snapshot> {
+    ctx.check_recording()?;
+    let target = ctx.joined(args.receipt.as_deref())?;
+    ctx.check_may_work(target)?;
+    let worktree = ctx.store.write_worktree()?;
+    let before = worktree.head.unwrap_or(ctx.store.empty_tree());
+    let redactor = ctx.redactor()?;
+    let mut secret_looking = Vec::new();
+    for change in ctx.store.tree_changes(before, worktree.tree)? {
+        let Some(blob) = change.after else { continue };
+        let inside =
+            || ctx.store.blob(blob).map(|bytes| bytes.is_some_and(|b| redactor.redact(&b).count > 0));
+        if looks_secret(&change.path) || inside()? {
+            secret_looking.push(String::from_utf8_lossy(&change.path).into_owned());
+        }
+    }
+    for path in &secret_looking {
+        ctx.notice(format!(
+            "`{path}` looks secret and is in the snapshot; `receipt.exclude` leaves such files out"
+        ));
+    }
+    let title = clean_title(args.label.as_deref().unwrap_or("snapshot"));
+    let fact = SnapshotTaken { label: args.label.clone(), worktree: worktree.tree, index: worktree.index };
+    let draft = Draft::new(Some(target.receipt), &title, Fact::SnapshotTaken(fact));
+    let report = ctx.append_about(target, vec![draft])?;
+    let entry = report.entries[0].entry;
+    Ok(Snapshot {
+        receipt: target.receipt.to_string(),
+        chain: entry.chain.to_string(),
+        seq: entry.seq,
+        worktree: worktree.tree.to_hex(),
+        index: worktree.index.map(|tree| tree.to_hex()),
+        secret_looking,
+    })
+}
