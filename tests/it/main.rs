@@ -3,6 +3,7 @@
 mod bits;
 mod documents;
 mod foreign;
+mod hooks;
 mod kills;
 mod places;
 mod record;
