@@ -176,6 +176,13 @@ fn written(text: &Text, name: &Name) -> Option<(Range<usize>, Form)> {
     if closed && text.get(at) == Some(b']') {
         at += 1;
     }
+    if closed && let Some(value) = form_field(text, name, at) {
+        return Some((value, Form::Plain));
+    }
+    if name.bytes.contains(&b' ') && text.bytes[at..].starts_with(b" [") {
+        // The value so far, as `aws configure` shows it.
+        at += text.run(at, |byte| !matches!(byte, b']' | b'\n'), 32) + 1;
+    }
     let blanks = text.run(at, is_blank, 64);
     let after = at + blanks;
     let flag = name.bytes.starts_with(b"--");
@@ -186,6 +193,10 @@ fn written(text: &Text, name: &Name) -> Option<(Range<usize>, Form)> {
         [b'=', b'=', ..] => (b'#', 2),
         [b'=', b'>', ..] | [b':', b'=', ..] => (b'#', 2),
         [b'?' | b'+' | b'|', b'=', ..] => (b'=', 2),
+        [b'|', b'|', b'=', ..] => (b'=', 3),
+        [b'|', b'|', ..] | [b'?', b'?', ..] => return fallback(text, after + 2),
+        [b'|', ..] => return cell(text, after + 1),
+        [b'(', ..] if blanks == 0 && !closed => return setter(text, name, after + 1),
         [b'=', ..] => (b'=', 1),
         [b'%', b'3', b'D' | b'd', ..] => (b'=', 3),
         [b':', ..] => (b':', 1),
@@ -384,26 +395,61 @@ fn declared(text: &Text, from: usize) -> Option<Range<usize>> {
     assigns.then(|| literal(text, at + 1 + text.run(at + 1, is_blank, 8)))?
 }
 
-/// A YAML block scalar: the lines after `|` or `>` that are indented deeper than the name.
+/// A YAML block scalar: the lines after `|` or `>` that are indented deeper than the name, whatever is in
+/// front of all lines.
 fn block(text: &Text, name: &Name, from: usize) -> Option<Range<usize>> {
-    let line_end = |at: usize| at + text.run(at, |byte| byte != b'\n', 1 << 16);
-    let start = text.bytes[..name.start].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let indent = name.start - start;
-    if line_end(from) - from > 3 || indent > NAME_LIMIT {
-        return None;
-    }
-    let mut at = line_end(from) + 1;
+    let mark = text.run(from, |byte| matches!(byte, b'|' | b'>' | b'-' | b'+') || byte.is_ascii_digit(), 3);
+    let mut at = from + mark;
+    let window = name.start.saturating_sub(NAME_LIMIT);
+    let before = &text.bytes[window..name.start];
+    let real = before.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1);
+    let written = before.windows(2).rposition(|pair| pair == b"\\n").map(|at| at + 2);
+    let start = real.max(written).or((window == 0).then_some(0))?;
+    let front = &before[start..];
+    let deeper = |at: usize| {
+        let line = text.bytes.get(at..at + front.len() + 1)?;
+        let same = front.iter().zip(line).all(|(front, byte)| !is_blank(*front) || is_blank(*byte));
+        (same && is_blank(line[front.len()])).then(|| at + front.len())
+    };
     let mut found: Option<Range<usize>> = None;
-    while at < text.bytes.len() && at - from < (1 << 16) {
-        let blanks = text.run(at, is_blank, 256);
-        let end = line_end(at);
-        if blanks <= indent {
+    while let Some(inside) = deeper(at + line_break(text, at)?) {
+        let value = inside + text.run(inside, is_blank, 256);
+        let mut end = value;
+        while end < text.bytes.len() && text.bytes[end] >= b' ' && line_break(text, end).is_none() {
+            let quote = is_quote(text.bytes[end]) && real < written;
+            if quote || end - from > 1 << 13 {
+                break;
+            }
+            end += 1;
+        }
+        found = Some(found.map_or(value, |found| found.start)..end);
+        at = end;
+        if line_break(text, at).is_none() {
             break;
         }
-        found = Some(found.map_or(at + blanks, |found| found.start)..end);
-        at = end + 1;
     }
     found
+}
+
+/// Length of the line's end at `at`, which may be written out.
+fn line_break(text: &Text, at: usize) -> Option<usize> {
+    match text.get(at)? {
+        b'\n' => Some(1),
+        b'\r' => (text.get(at + 1) == Some(b'\n')).then_some(2),
+        b'\\' => {
+            let slashes = text.run(at, |byte| byte == b'\\', 8);
+            match text.get(at + slashes)? {
+                b'n' => Some(slashes + 1),
+                b'r' => {
+                    let next = at + slashes + 1;
+                    let more = text.run(next, |byte| byte == b'\\', 8);
+                    (more > 0 && text.get(next + more) == Some(b'n')).then_some(slashes + more + 2)
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 /// `<password>value</password>`.
@@ -412,6 +458,47 @@ fn element(text: &Text, name: &Name, from: usize) -> Option<(Range<usize>, Form)
     let len = text.run(from, |byte| !matches!(byte, b'<' | b'\n' | b'>'), 4096);
     (opens && text.get(from + len) == Some(b'<') && text.get(from + len + 1) == Some(b'/'))
         .then_some((from..from + len, Form::Quoted))
+}
+
+/// `process.env.API_KEY || "value"`.
+fn fallback(text: &Text, at: usize) -> Option<(Range<usize>, Form)> {
+    let value = literal(text, at + text.run(at, is_blank, 8))?;
+    Some((value, Form::Loose))
+}
+
+/// The next cell of a table.
+fn cell(text: &Text, at: usize) -> Option<(Range<usize>, Form)> {
+    let from = at + text.run(at, |byte| is_blank(byte) || is_quote(byte), 64);
+    let end = text.word_end(from);
+    let gap = text.run(end, |byte| is_blank(byte) || is_quote(byte), 64);
+    (text.get(end + gap) == Some(b'|')).then_some((from..end, Form::Loose))
+}
+
+/// `.api_key("value")` and `setPassword("value")`, but not `get_token("name")`.
+fn setter(text: &Text, name: &Name, at: usize) -> Option<(Range<usize>, Form)> {
+    let method = name.bytes.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    let sets = method.get(..3).is_some_and(|head| head.eq_ignore_ascii_case(b"set"));
+    let builder = method.len() < name.bytes.len() && rest_is_name(method, name.kind);
+    let value = (sets || builder).then(|| literal(text, at))??;
+    let least = if name.kind == Kind::Password { 6 } else { 16 };
+    (value.len() >= least).then_some((value, Form::Loose))
+}
+
+/// Whether a method is named for the thing alone: `password`, `api_key`, `client_secret`.
+fn rest_is_name(method: &[u8], kind: Kind) -> bool {
+    const ASKS: &str = "get read load fetch find has is check verify validate parse new create make generate with_no \
+        next peek expect decode encode hash lookup list delete remove revoke";
+    let first = words_of(method).first().is_some_and(|first| is_listed(ASKS, first));
+    kind != Kind::Token && !first
+}
+
+/// The value of a field of a form in several parts: a blank line after the field's name.
+fn form_field(text: &Text, name: &Name, at: usize) -> Option<Range<usize>> {
+    let before = &text.bytes[name.start.saturating_sub(16)..name.start];
+    before.windows(5).any(|part| part == b"name=").then_some(())?;
+    let line_end = |at: usize| Some(at + line_break(text, at)?);
+    let from = line_end(line_end(at)?)?;
+    Some(from..text.word_end(from))
 }
 
 /// A value that the name is followed by without a sign: flags, `.netrc`, `ENV` and `setenv`, SQL, "password
@@ -428,8 +515,19 @@ fn by_space(
     if blanks == 0 || closed {
         return None;
     }
+    let line = &text.bytes[name.start.saturating_sub(200)..name.start];
+    let line = &line[line.iter().rposition(|&byte| byte == b'\n').map_or(0, |n| n + 1)..];
+    let has = |word: &[u8]| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let sets = ["config set ", "configure set "].iter().any(|words| has(words.as_bytes()))
+        || (name.capitals
+            && ["env ", "set ", "setx ", "setenv ", "-x ", "-gx ", "-ux ", "define "]
+                .iter()
+                .any(|word| has(word.as_bytes())));
     if let Some(value) = literal(text, from) {
         let quoted = text.get(from).is_some_and(|byte| is_quote(byte) || byte == b'\\');
+        if quoted && sets {
+            return Some((value, Form::Plain));
+        }
         let sql = name.kind == Kind::Password && name.bytes.eq_ignore_ascii_case(b"password");
         return (quoted && (flag || sql)).then_some((value, if flag { Form::Plain } else { Form::Loose }));
     }
@@ -438,14 +536,9 @@ fn by_space(
         let value = text.bytes[word.clone()].first().is_some_and(|byte| !matches!(byte, b'-' | b'['));
         return value.then_some((word, if blanks == 1 { Form::Line } else { Form::Loose }));
     }
-    let line = &text.bytes[name.start.saturating_sub(200)..name.start];
-    let line = &line[line.iter().rposition(|&byte| byte == b'\n').map_or(0, |n| n + 1)..];
-    let has = |word: &[u8]| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     let netrc = name.bytes == b"password" && (has(b"login ") || has(b"machine ") || name.leads);
-    if name.capitals
-        && ["env ", "set ", "setx ", "setenv ", "-x ", "-gx ", "-ux "].iter().any(|w| has(w.as_bytes()))
-    {
-        return Some((word, Form::Plain));
+    if sets {
+        return (text.get(from) != Some(b'-')).then_some((word, Form::Plain));
     }
     if netrc {
         return Some((word, if has(b"login ") { Form::Plain } else { Form::Loose }));
@@ -473,7 +566,15 @@ fn named_value(text: &Text, name: &Name, at: usize) -> Option<(Range<usize>, For
     let value = rest.windows(5).position(|part| part.eq_ignore_ascii_case(b"value"))?;
     let between =
         |byte: &u8| byte.is_ascii_whitespace() || is_quote(*byte) || matches!(byte, b',' | b'\\' | b'n');
-    if !rest[..value].iter().all(between) {
+    let closed = rest.iter().take_while(|byte| is_quote(**byte)).count();
+    let ends = line_break(text, at + closed).map(|len| closed + len);
+    // On a line of its own, behind whatever is in front of all lines.
+    let fronted = ends.is_some_and(|ends| {
+        let front = rest.get(ends..value).unwrap_or(b"{");
+        matches!(front.last(), None | Some(b' ' | b'\t'))
+            && !front.iter().any(|byte| is_quote(*byte) || matches!(byte, b'{' | b'}' | b'(' | b'=' | b'\n'))
+    });
+    if !fronted && !rest[..value].iter().all(between) {
         return None;
     }
     let mut at = at + value + 5;
@@ -501,6 +602,10 @@ fn is_secret(value: &[u8], name: &Name, form: Form) -> bool {
         name.kind == Kind::Password || (form == Form::Plain && (name.capitals || name.kind == Kind::Secret));
     let least = if short { 3 } else { 6 };
     if value.len() < least || is_placeholder(value) || is_common(value) || is_elsewhere(value) {
+        return false;
+    }
+    // An expression that matches values, as `sed` is given.
+    if value.starts_with(b".*") || value.starts_with(b"[^") {
         return false;
     }
     if value.eq_ignore_ascii_case(name.bytes.trim_ascii()) || is_variable_name(value) {

@@ -10,7 +10,15 @@
 //! few rules whose literal is really there.
 
 mod assignment;
+mod colours;
+mod commands;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod false_hits;
 mod rules;
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -22,6 +30,7 @@ use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use colours::Plain;
 use rules::{How, Trigger};
 
 /// Name of the rule for patterns that the user configured.
@@ -126,6 +135,16 @@ impl Redactor {
 
     /// What to replace in `bytes`, in order and without overlaps.
     fn hits(&self, bytes: &[u8]) -> Vec<Hit> {
+        let mut hits = self.find(bytes);
+        if let Some(plain) = Plain::of(bytes) {
+            let found = self.find(&plain.bytes).into_iter();
+            hits.extend(found.map(|hit| Hit { range: plain.origin(&hit.range), ..hit }));
+        }
+        merge(hits)
+    }
+
+    /// What all rules find in `bytes` outside of earlier redactions; hits may overlap.
+    fn find(&self, bytes: &[u8]) -> Vec<Hit> {
         let mut hits = scan(bytes);
         for pattern in self.user.iter() {
             let group = pattern.capture_names().position(|name| name == Some("secret")).unwrap_or(0);
@@ -140,7 +159,7 @@ impl Redactor {
                 !hit.range.is_empty() && !markers.get(from).is_some_and(|m| touches(hit, m))
             });
         }
-        merge(hits)
+        hits
     }
 }
 
@@ -343,4 +362,10 @@ fn marker_len(bytes: &[u8]) -> Option<usize> {
     let name = &rest[..end];
     let known = name == CUSTOM.as_bytes() || rules::TRIGGERS.iter().any(|t| t.rule.as_bytes() == name);
     known.then_some(b"[redacted:".len() + end + 1)
+}
+
+/// How many bytes there are beside redactions.
+#[cfg(test)]
+fn without_markers(bytes: &[u8]) -> usize {
+    bytes.len() - markers(bytes).iter().map(Range::len).sum::<usize>()
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::assignment::Kind;
-use super::values::{is_common, is_natural, is_placeholder};
-use super::{ASSIGNMENT, Text, is_quote, is_word};
+use super::values::{is_common, is_natural, is_placeholder, is_strong};
+use super::{ASSIGNMENT, Text, commands, is_quote, is_word};
 
 /// A literal that has to be in the text for a rule to apply.
 pub(super) struct Trigger {
@@ -36,6 +36,10 @@ impl Trigger {
 }
 
 const ANY: usize = usize::MAX;
+/// `-----BEGIN ` in base64.
+const PACKED_BEGIN: &str = "LS0tLS1CRUdJTi";
+/// What is given for a password where the user's name is the secret.
+const OAUTH_BASIC: &[u8] = b"x-oauth-basic";
 
 const fn run(
     rule: &'static str,
@@ -79,6 +83,7 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     shape("private-key", "BEGIN ", 0, private_key),
     shape("private-key", "END ", 0, private_key_tail),
     shape("private-key", "Private-Lines:", 7, putty_key),
+    shape("private-key", PACKED_BEGIN, 0, packed_key),
     run("age-key", "AGE-SECRET-KEY-1", upper_alnum, 20, ANY),
     edge("aws-key-id", "AKIA", upper_alnum, 16, 16),
     edge("aws-key-id", "ASIA", upper_alnum, 16, 16),
@@ -87,10 +92,14 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     run("github-token", "ghp_", alnum, 20, ANY),
     run("github-token", "gho_", alnum, 20, ANY),
     run("github-token", "ghu_", alnum, 20, ANY),
-    run("github-token", "ghs_", alnum, 20, ANY),
+    run("github-token", "ghs_", dotted, 20, ANY),
     run("github-token", "ghr_", alnum, 20, ANY),
     run("github-token", "github_pat_", is_word, 20, ANY),
     run("gitlab-token", "glpat-", dotted, 16, ANY),
+    run("gitlab-token", "glrtr-", dotted, 16, ANY),
+    run("gitlab-token", "glwt-", dotted, 16, ANY),
+    run("gitlab-token", "glffct-", dotted, 16, ANY),
+    run("gitlab-token", "GR1348941", dashed, 16, ANY),
     run("gitlab-token", "gldt-", dotted, 16, ANY),
     run("gitlab-token", "glrt-", dotted, 16, ANY),
     run("gitlab-token", "glptt-", dotted, 16, ANY),
@@ -102,6 +111,7 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     run("gitlab-token", "glagent-", dotted, 16, ANY),
     shape("slack-token", "xox", 0, slack_token),
     run("slack-token", "xapp-", dashed, 16, ANY),
+    run("slack-token", "xwfp-", dashed, 16, ANY),
     shape("slack-webhook", "hooks.slack.com/", 4, slack_webhook),
     edge("stripe-key", "sk_live_", alnum, 10, ANY),
     edge("stripe-key", "rk_live_", alnum, 10, ANY),
@@ -116,6 +126,20 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     run("azure-key", "SharedAccessKey=", base64, 20, ANY),
     shape("azure-signature", "sig=", 1, azure_signature),
     shape("azure-secret", "Q~", 0, azure_secret),
+    // Keys that carry a mark of their maker: storage, Cosmos DB, service bus, event hubs, IoT, DevOps, and so
+    // on.
+    shape("azure-key", "+ASt", 0, azure_marked),
+    shape("azure-key", "ACDb", 0, azure_marked),
+    shape("azure-key", "+ASb", 0, azure_marked),
+    shape("azure-key", "+AEh", 0, azure_marked),
+    shape("azure-key", "+ABa", 0, azure_marked),
+    shape("azure-key", "+ACR", 0, azure_marked),
+    shape("azure-key", "AIoT", 0, azure_marked),
+    shape("azure-key", "APIM", 0, azure_marked),
+    shape("azure-key", "AzFu", 0, azure_marked),
+    shape("azure-key", "AzSe", 0, azure_marked),
+    shape("azure-key", "AzCa", 0, azure_marked),
+    shape("azure-key", "AZDO", 0, azure_marked),
     edge("npm-token", "npm_", alnum, 30, ANY),
     run("pypi-token", "pypi-AgE", dashed, 16, ANY),
     edge("anthropic-key", "sk-ant-", dashed, 20, ANY),
@@ -137,7 +161,41 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     edge("vault-token", "hvb.", dotted, 20, ANY),
     run("shopify-token", "shpat_", alnum, 32, ANY),
     run("shopify-token", "shpss_", alnum, 32, ANY),
+    run("shopify-token", "shpca_", alnum, 32, ANY),
+    run("shopify-token", "shppa_", alnum, 32, ANY),
     run("linear-key", "lin_api_", alnum, 20, ANY),
+    run("linear-key", "lin_oauth_", alnum, 20, ANY),
+    run("atlassian-token", "ATCTT3", dashed, 40, ANY),
+    edge("atlassian-token", "ATBB", alnum, 32, 32),
+    run("heroku-token", "HRKU-AA", dashed, 30, ANY),
+    run("fly-token", "fm2_", base64, 60, ANY),
+    run("sentry-token", "sntryu_", lower_hex, 40, ANY),
+    run("sentry-token", "sntrys_", |byte| dashed(byte) || base64(byte), 40, ANY),
+    edge("newrelic-key", "NRAK-", upper_alnum, 20, ANY),
+    edge("postman-key", "PMAK-", dashed, 40, ANY),
+    edge("notion-token", "ntn_", alnum, 40, ANY),
+    run("figma-token", "figd_", dashed, 30, ANY),
+    edge("doppler-token", "dp.pt.", alnum, 40, ANY),
+    edge("doppler-token", "dp.st.", dotted, 40, ANY),
+    edge("doppler-token", "dp.sa.", alnum, 40, ANY),
+    edge("pulumi-token", "pul-", lower_hex, 40, 40),
+    run("planetscale-token", "pscale_tkn_", dotted, 30, ANY),
+    run("planetscale-token", "pscale_pw_", dotted, 30, ANY),
+    run("supabase-token", "sb_secret_", dashed, 20, ANY),
+    edge("perplexity-key", "pplx-", alnum, 40, ANY),
+    edge("replicate-token", "r8_", alnum, 36, ANY),
+    run("langsmith-key", "lsv2_pt_", is_word, 32, ANY),
+    run("langsmith-key", "lsv2_sk_", is_word, 32, ANY),
+    run("circleci-token", "CCIPAT_", is_word, 40, ANY),
+    edge("buildkite-token", "bkua_", lower_hex, 40, 40),
+    run("brevo-key", "xkeysib-", dashed, 60, ANY),
+    run("dynatrace-token", "dt0c01.", dotted, 60, ANY),
+    edge("netlify-token", "nfp_", alnum, 36, ANY),
+    run("square-token", "sq0csp-", dashed, 40, ANY),
+    run("square-token", "sq0atp-", dashed, 20, ANY),
+    run("firebase-key", "APA91b", dashed, 100, ANY),
+    shape("terraform-token", ".atlasv1.", 1, terraform_token),
+    shape("mapbox-token", "sk.eyJ", 0, mapbox_token),
     run("atlassian-token", "ATATT3", dashed, 40, ANY),
     run("rubygems-token", "rubygems_", lower_hex, 40, ANY),
     run("grafana-token", "glsa_", is_word, 32, ANY),
@@ -148,6 +206,8 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     edge("tailscale-key", "tskey-", dashed, 20, ANY),
     edge("supabase-token", "sbp_", lower_hex, 40, ANY),
     folded("docker-auth", "\"auth", 1, docker_auth),
+    folded("docker-auth", ".dockerconfigjson", 1, docker_config),
+    folded("docker-auth", ".dockercfg:", 1, docker_config),
     shape("telegram-token", ":A", 0, telegram_token),
     shape("discord-webhook", "/api/webhooks/", 5, discord_webhook),
     shape("jwt", "eyJ", 0, jwt),
@@ -155,10 +215,35 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     shape("url-password", ":\\/\\/", 1, url_password),
     folded("authorization", "authorization", 0, authorization),
     folded("authorization", "bearer ", 2, bearer),
-    folded("cookie", "cookie:", 3, cookie),
-    folded("basic-auth", "curl ", 0, curl_user),
-    folded("basic-auth", "sshpass -p", 1, sshpass),
-    folded(ASSIGNMENT, "identified by ", 6, identified_by),
+    folded("cookie", "cookie", 3, cookie),
+    shape("cookie", "TRUE", 0, cookie_jar),
+    shape("cookie", "FALSE", 0, cookie_jar),
+    folded("basic-auth", "curl ", 0, commands::curl_user),
+    folded("cookie", "curl ", 0, commands::curl_cookie),
+    folded("basic-auth", "http -a ", 2, commands::after_colon),
+    folded("basic-auth", "sshpass -p", 1, commands::argument),
+    shape("basic-auth", "mysql", 1, commands::mysql),
+    shape("basic-auth", "mariadb", 3, commands::mysql),
+    shape("basic-auth", "redis-cli ", 2, commands::redis),
+    shape("basic-auth", "docker login ", 3, commands::login),
+    shape("basic-auth", "podman login ", 0, commands::login),
+    shape("basic-auth", "registry login ", 3, commands::login),
+    shape("basic-auth", "zip ", 0, commands::zip),
+    shape("basic-auth", "keytool ", 1, commands::keytool),
+    shape(ASSIGNMENT, "secret set ", 3, commands::secret_set),
+    shape(ASSIGNMENT, "put-parameter ", 4, commands::put_parameter),
+    shape("basic-auth", "| chpasswd", 2, commands::chpasswd),
+    shape("basic-auth", "| sudo -S", 4, commands::piped),
+    shape("basic-auth", "--password-stdin", 4, commands::piped_into),
+    shape("basic-auth", "--with-token", 4, commands::piped_into),
+    shape("basic-auth", "pass:", 2, commands::openssl),
+    folded(ASSIGNMENT, "ConvertTo-SecureString ", 2, commands::secure_string),
+    folded(ASSIGNMENT, "send ", 2, commands::expect),
+    shape(ASSIGNMENT, ":5432:", 1, commands::pgpass),
+    folded(ASSIGNMENT, "identified ", 2, identified_by),
+    folded(ASSIGNMENT, "secret access key", 7, secret_access_key),
+    shape(ASSIGNMENT, "?key=", 1, query_key),
+    shape(ASSIGNMENT, "&key=", 1, query_key),
     name("secret", 0, Kind::Secret),
     name("token", 0, Kind::Token),
     name("password", 2, Kind::Password),
@@ -178,6 +263,32 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     name("signing_key", 5, Kind::Key),
     name("credential", 2, Kind::Key),
     name("_auth", 0, Kind::Key),
+    name("api key", 1, Kind::Key),
+    name("private key", 5, Kind::Key),
+    name("access key", 5, Kind::Key),
+    name("app_key", 1, Kind::Key),
+    name("auth_key", 2, Kind::Key),
+    name("auth-key", 2, Kind::Key),
+    name("authkey", 2, Kind::Key),
+    name("account_key", 5, Kind::Key),
+    name("account-key", 5, Kind::Key),
+    name("accountkey", 5, Kind::Key),
+    name("application_key", 9, Kind::Key),
+    name("application-key", 9, Kind::Key),
+    name("subscription_key", 10, Kind::Key),
+    name("subscription-key", 10, Kind::Key),
+    name("subscriptionkey", 10, Kind::Key),
+    name("master_key", 4, Kind::Key),
+    name("master-key", 4, Kind::Key),
+    name("masterkey", 4, Kind::Key),
+    name("storage_key", 5, Kind::Key),
+    name("shared_key", 4, Kind::Key),
+    name("sharedkey", 4, Kind::Key),
+    name("session_key", 5, Kind::Key),
+    name("jwt_key", 1, Kind::Key),
+    name("_salt", 0, Kind::Key),
+    name("_pass", 0, Kind::Password),
+    name("db-pass", 1, Kind::Password),
 ];
 
 // The scan keeps the low five bits of the last three bytes, which also folds the case of letters, as an index
@@ -326,6 +437,37 @@ fn azure_secret(text: &Text, start: usize, body: usize) -> Option<Range<usize>> 
     fits.then_some(from..body + len)
 }
 
+/// A key of Azure with its maker's mark near the end, forty characters or more before it.
+fn azure_marked(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
+    let class = |byte: &u8| dashed(*byte) || matches!(byte, b'+' | b'/');
+    let before = text.bytes[..start].iter().rev().take(79).take_while(|byte| class(byte)).count();
+    let after = text.run(body, |byte| dashed(byte) || base64(byte), 12);
+    // The sign of a diff, and the `n` of `\n` written out, are no part of the key.
+    let known = [76, 44, 42, 33].into_iter().find(|&len| (len..=len + 2).contains(&before))?;
+    (4..=10).contains(&after).then_some(start - known..body + after)
+}
+
+/// A token of Terraform Cloud: fourteen characters before the word, sixty and more after it.
+fn terraform_token(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
+    let before = text.bytes[..start].iter().rev().take(14).take_while(|byte| alnum(**byte)).count();
+    let value = tail_of(text, body, dashed, 40)?;
+    Some(start - before..value.end)
+}
+
+/// A secret token of Mapbox: a JSON object and a signature.
+fn mapbox_token(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
+    let object = text.run(body, dashed, ANY);
+    let signed = text.is_edge(start) && object >= 20 && text.get(body + object) == Some(b'.');
+    let value = signed.then(|| tail_of(text, body + object + 1, dashed, 16))??;
+    Some(start..value.end)
+}
+
+/// The data of a pull secret.
+fn docker_config(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
+    let from = skip(text, body, |byte| opening(byte) || byte == b':');
+    tail_of(text, from, base64, 24)
+}
+
 /// Base64url parts joined by dots, the first of them a JSON object: three when signed, five when encrypted.
 fn jwt(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
     if !text.is_edge(start) {
@@ -367,7 +509,10 @@ fn url_password(text: &Text, start: usize, body: usize) -> Option<Range<usize>> 
             user.len() >= 20 && user.iter().all(|&byte| dashed(byte)) && user.iter().any(u8::is_ascii_digit);
         return (token && !is_dummy(user)).then_some(body..body + user.len());
     };
+    let path = word.iter().position(|&byte| byte == b'/').unwrap_or(word.len());
     let end = match at(&word[..authority_end]) {
+        // The same where the password has an `@` besides.
+        Some(_) if word.get(authority_end) == Some(&b'#') && colon < authority_end => at(&word[..path])?,
         Some(end) => end,
         // A password with `/`, `?` or `#` in it is no valid URL and works often enough; a port is not one.
         None => {
@@ -376,8 +521,12 @@ fn url_password(text: &Text, start: usize, body: usize) -> Option<Range<usize>> 
         }
     };
     let password = word.get(colon + 1..end)?;
-    // `user:password@host` is how documents explain it.
-    let is_secret = !is_placeholder(password) && !is_common(password);
+    let user = &word[..colon];
+    if (password.is_empty() || password == OAUTH_BASIC) && colon >= 20 && is_strong(user) {
+        return Some(body..body + colon);
+    }
+    // `user:password@host` is how documents explain it; `x-oauth-basic` says that the user is the secret.
+    let is_secret = !is_placeholder(password) && !is_common(password) && password != OAUTH_BASIC;
     is_secret.then_some(body + colon + 1..body + end)
 }
 
@@ -397,12 +546,12 @@ const SCHEMES: [&[u8]; 9] =
     [b"bearer", b"basic", b"token", b"digest", b"apikey", b"api-key", b"bot", b"key", b"aws4-hmac-sha256"];
 
 /// Skips `class`, and says where that ends.
-fn skip(text: &Text, from: usize, class: fn(u8) -> bool) -> usize {
+pub(super) fn skip(text: &Text, from: usize, class: fn(u8) -> bool) -> usize {
     from + text.run(from, class, 256)
 }
 
 /// What may stand between a name, the sign after it and its value, apart from that sign.
-fn opening(byte: u8) -> bool {
+pub(super) fn opening(byte: u8) -> bool {
     is_quote(byte) || matches!(byte, b'\\' | b' ' | b'\t' | b']' | b'[')
 }
 
@@ -470,10 +619,18 @@ fn bearer(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
 }
 
 fn cookie(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
-    // `Set-Cookie:` and `Cookie:` both; a word that merely ends so is not a header.
-    let header = text.is_edge(start) && text.get(body) == Some(b' ');
-    let value = body + 1;
-    let name = header.then(|| text.run(value, dotted, 64))?;
+    // `Set-Cookie:` and `Cookie:` both, and as names in JSON; a word that merely ends so is not a header.
+    let at = skip(text, body, opening);
+    if !text.is_edge(start) || text.get(at) != Some(b':') {
+        return None;
+    }
+    let value = skip(text, at + 1, opening);
+    cookies(text, value)
+}
+
+/// From the first cookie's value to the end of the header.
+pub(super) fn cookies(text: &Text, value: usize) -> Option<Range<usize>> {
+    let name = text.run(value, dotted, 64);
     if name == 0 || text.get(value + name) != Some(b'=') {
         return None;
     }
@@ -484,45 +641,71 @@ fn cookie(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
     plain.then_some(from..end)
 }
 
-/// The password that `curl -u` is given behind the user's name.
-fn curl_user(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
-    if !text.is_edge(start) {
-        return None;
-    }
-    let line = &text.bytes[body..text.bytes.len().min(body + 400)];
-    let line = &line[..line.iter().position(|&byte| byte == b'\n').unwrap_or(line.len())];
-    let flags: [&[u8]; 4] = [b"-u ", b"--user ", b"--user=", b"--proxy-user "];
-    let flag_at =
-        |at: usize| flags.iter().find(|flag| line[at..].starts_with(flag)).map(|flag| at + flag.len());
-    let mut dashes = (0..line.len()).filter(|&at| line[at] == b'-' && (at == 0 || line[at - 1] == b' '));
-    let from = body + dashes.find_map(flag_at)?;
-    let from = skip(text, from, |byte| is_quote(byte) || byte == b'\\' || byte == b' ');
-    let end = text.word_end(from);
-    let colon = text.bytes[from..end].iter().position(|&byte| byte == b':')?;
-    let password = &text.bytes[from + colon + 1..end];
-    let plain = !is_placeholder(password);
-    plain.then_some(from + colon + 1..end)
+/// The value in a line of a cookie jar: after whether it is secure come its end, its name and itself.
+fn cookie_jar(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
+    let tab = |at: usize| match text.get(at)? {
+        b'\t' => Some(at + 1),
+        b'\\' => {
+            let slashes = text.run(at, |byte| byte == b'\\', 8);
+            (text.get(at + slashes) == Some(b't')).then_some(at + slashes + 1)
+        }
+        _ => None,
+    };
+    matches!(text.before(start), Some(b'\t' | b't')).then_some(())?;
+    let time = tab(body)?;
+    let name = tab(time + text.run(time, |byte| byte.is_ascii_digit(), 20))?;
+    let value = tab(name + text.run(name, dotted, 256))?;
+    let len = text.run(value, |byte| byte > b' ' && byte < 0x7f && byte != b'\\' && !is_quote(byte), 8192);
+    (time < name && len >= 8).then_some(value..value + len)
 }
 
-fn sshpass(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
-    let from = skip(text, body, |byte| is_quote(byte) || byte == b'\\' || byte == b' ');
-    let end = text.word_end(from);
-    (end - from >= 3 && !is_placeholder(&text.bytes[from..end])).then_some(from..end)
-}
-
-/// The password that SQL's `IDENTIFIED BY` is given.
+/// The password that SQL's `IDENTIFIED BY` and `IDENTIFIED WITH … BY` are given.
 fn identified_by(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
-    let from = skip(text, body, |byte| byte == b'\\');
+    let by = |at: usize| text.bytes.get(at..at + 3).is_some_and(|by| by.eq_ignore_ascii_case(b"by "));
+    let mut at = body;
+    if text.bytes.get(at..at + 5).is_some_and(|with| with.eq_ignore_ascii_case(b"with ")) {
+        at += 5;
+        at += text.run(at, |byte| is_word(byte) || is_quote(byte), 64) + 1;
+    }
+    let from = by(at).then(|| skip(text, at + 3, |byte| byte == b'\\'))?;
     let from = text.get(from).filter(|byte| matches!(byte, b'\'' | b'"')).map(|_| from + 1)?;
     let end = text.word_end(from);
     (end - from >= 3 && !is_placeholder(&text.bytes[from..end])).then_some(from..end)
+}
+
+/// The key behind `Secret access key` as the console's CSV file and `aws configure` write it: forty
+/// characters, some way on.
+fn secret_access_key(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
+    let end = text.bytes.len().min(body + 160);
+    let mut at = body;
+    while at < end {
+        let len = text.run(at, base64, 64);
+        let found = &text.bytes[at..at + len];
+        if len == 40 && is_strong(found) && found.iter().any(u8::is_ascii_uppercase) {
+            return Some(at..at + len);
+        }
+        // The `n` of `\n` written out is glued to what follows.
+        if len == 41 && at > 0 && text.bytes[at - 1] == b'\\' {
+            return Some(at + 1..at + len);
+        }
+        at += len.max(1);
+    }
+    None
+}
+
+/// `?key=…`, which maps and feeds have.
+fn query_key(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
+    let value = tail_of(text, body, dashed, 20)?;
+    is_strong(&text.bytes[value.clone()]).then_some(value)
 }
 
 /// From `-----BEGIN … PRIVATE KEY` to its end, or as far as the key goes. The lines may be joined by `\n`
 /// written out, be quoted, numbered or indented; a beginning without a key after it, as in source code, is
 /// left alone.
 fn private_key(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
-    let dashes = text.bytes[..start].iter().rev().take(5).take_while(|&&byte| byte == b'-').count();
+    // SSH2 has four dashes and a blank.
+    let blank = usize::from(text.before(start) == Some(b' '));
+    let dashes = text.bytes[..start - blank].iter().rev().take(5).take_while(|&&byte| byte == b'-').count();
     let label = text.run(body, |byte| byte == b' ' || upper_alnum(byte), 48);
     let is_key = |label: &[u8]| label.windows(11).any(|part| part == b"PRIVATE KEY");
     if dashes < 4 || !is_key(&text.bytes[body..body + label]) {
@@ -530,9 +713,16 @@ fn private_key(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
     }
     let mut at = body + label;
     at += text.run(at, |byte| byte == b'-', 5);
+    let end = key_lines(text, at)?;
+    Some(start - blank - dashes..end)
+}
+
+/// Where the lines of a private key end that begin somewhere after `from`, with what closes it.
+fn key_lines(text: &Text, from: usize) -> Option<usize> {
+    let mut at = from;
     // Key material found so far ends here; armour headers and line prefixes may come between.
     let (mut key_end, mut first, mut lost_at) = (None, true, at);
-    while at < text.bytes.len() && at - lost_at <= 200 {
+    while at < text.bytes.len() && at - lost_at <= 320 {
         let rest = &text.bytes[at..];
         if rest.starts_with(b"-----END ") || rest.starts_with(b"---- END ") {
             let close = rest[9..]
@@ -540,10 +730,9 @@ fn private_key(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
                 .take(64)
                 .position(|&byte| byte == b'-')
                 .map_or(rest.len().min(72), |n| n + 9);
-            return key_end
-                .map(|_| start - dashes..at + close + text.run(at + close, |byte| byte == b'-', 5));
+            return key_end.map(|_| at + close + text.run(at + close, |byte| byte == b'-', 5));
         }
-        if rest.starts_with(b"-----BEGIN ") {
+        if rest.starts_with(b"-----BEGIN ") || rest.starts_with(b"Private-MAC") {
             break;
         }
         let len = text.run(at, base64, ANY);
@@ -556,7 +745,7 @@ fn private_key(text: &Text, start: usize, body: usize) -> Option<Range<usize>> {
         }
         at += len.max(1);
     }
-    key_end.map(|end| start - dashes..end)
+    key_end
 }
 
 /// Whether a short run of base64 is the last line of a key that was cut off: right after it, alone on its
@@ -592,18 +781,31 @@ fn private_key_tail(text: &Text, start: usize, body: usize) -> Option<Range<usiz
 
 /// The private half of a PuTTY key file.
 fn putty_key(text: &Text, _: usize, body: usize) -> Option<Range<usize>> {
-    let at = skip(text, body, |byte| {
-        matches!(byte, b' ' | b'\r' | b'\n' | b'\\' | b'n' | b'r') || byte.is_ascii_digit()
-    });
-    let mut end = at;
-    loop {
-        let len = text.run(end, base64, ANY);
-        if len == 0 || (len < 64 && text.get(end + len) == Some(b'-')) {
-            break;
-        }
-        end += len;
-        end += text.run(end, |byte| matches!(byte, b'\r' | b'\n'), 2);
+    let end = key_lines(text, body)?;
+    let from = body + text.bytes[body..end].windows(16).position(|part| part.iter().all(|&b| base64(b)))?;
+    // The `n` of `\n` written out is no part of the key.
+    Some(from + usize::from(text.before(from) == Some(b'\\'))..end)
+}
+
+/// A private key file in base64 on one line, as in a kubeconfig.
+fn packed_key(text: &Text, start: usize, _: usize) -> Option<Range<usize>> {
+    let class = |byte| base64(byte) || dashed(byte);
+    if !text.is_edge(start) || text.run(start, class, 76) < 76 {
+        return None;
     }
-    let trimmed = text.bytes[at..end].trim_ascii_end().len();
-    (trimmed >= 32).then_some(at..at + trimmed)
+    let sextet = |byte: u8| match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        _ => 63,
+    };
+    let head: Vec<u8> = text.bytes[start..start + 76]
+        .chunks_exact(4)
+        .flat_map(|four| {
+            let word = four.iter().fold(0_u32, |word, &byte| word << 6 | u32::from(sextet(byte)));
+            [(word >> 16) as u8, (word >> 8) as u8, word as u8]
+        })
+        .collect();
+    head.windows(11).any(|part| part == b"PRIVATE KEY").then(|| tail_of(text, start, class, 80))?
 }

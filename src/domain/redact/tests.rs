@@ -1,8 +1,6 @@
 //! Planted secrets are put together here at run time, so that no scanner takes this file for a leak.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -533,6 +531,14 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
                 ".",
                 "http",
                 "\\",
+                "\u{1b}[0m",
+                "\\u001b[33m",
+                "{'V'}",
+                "A+ASt",
+                " | ",
+                "#",
+                "by '",
+                "\r\n\r\n",
             ]
             .map(|text| text.as_bytes().to_vec()),
         )
@@ -576,143 +582,4 @@ proptest! {
         let done = redactor().redact(text.as_bytes());
         prop_assert!(matches!(done.bytes, Cow::Borrowed(_)) && done.count == 0);
     }
-}
-
-#[test]
-fn hostile_text_takes_time_in_proportion_to_its_length() {
-    let patterns = [
-        "password=",
-        "password: \"",
-        "password='token=\"",
-        "://a:",
-        "-----BEGIN PRIVATE KEY-----",
-        "-----END PRIVATE KEY-----\n",
-        "eyJaaaaaaaa.",
-        "ghp_",
-        "token is ",
-        "\\\\\\\"token\\\":",
-        "password: |\n  ",
-        "curl -u ",
-        "Authorization: Digest ",
-        "secret(",
-        "a",
-        "[redacted:",
-        "key token\nvalue",
-        "AAAA\n",
-        "token=$",
-        "Cookie: a=",
-    ];
-    for pattern in patterns {
-        let time = |len: usize| {
-            let text = pattern.repeat(len / pattern.len());
-            let start = Instant::now();
-            redactor().redact(text.as_bytes());
-            start.elapsed()
-        };
-        let long = time(2_000_000);
-        println!("{pattern:?} {long:?}");
-        // Generous: an unoptimised build on a busy machine.
-        assert!(long.as_secs() < 8, "{pattern:?} took {long:?}");
-    }
-}
-
-fn files(dir: &Path, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        if path.is_dir() { files(&path, found) } else { found.push(path) }
-    }
-}
-
-/// Lines of `text` that redaction changes, before and after.
-fn changed_lines(text: &[u8]) -> Vec<(String, String)> {
-    let lines = text.split(|&byte| byte == b'\n');
-    lines
-        .filter_map(|line| {
-            let done = redactor().redact(line);
-            let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            (done.count > 0).then(|| (lossy(line), lossy(&done.bytes)))
-        })
-        .collect()
-}
-
-#[test]
-fn our_own_sources_hold_no_secret() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut all = vec![root.join("README.md"), root.join("Cargo.toml"), root.join("Cargo.lock")];
-    for dir in ["src", "docs"] {
-        files(&root.join(dir), &mut all);
-    }
-    let own_tests = root.join(file!());
-    for path in all.iter().filter(|path| **path != own_tests) {
-        let Ok(text) = std::fs::read(path) else { continue };
-        let changed = changed_lines(&text);
-        assert!(changed.is_empty(), "{}: {changed:#?}", path.display());
-        let whole = redactor().redact(&text);
-        assert_eq!(whole.count, 0, "{}", path.display());
-    }
-}
-
-/// Prints what redaction does to recorded sessions, for people to look at.
-#[test]
-fn recorded_sessions_lose_little() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    let dir = std::env::var_os("GIT_RECEIPT_FIXTURES").map_or(beside, PathBuf::from);
-    let mut all = Vec::new();
-    files(&dir, &mut all);
-    if all.is_empty() {
-        println!("skipped: no recorded sessions at {}", dir.display());
-        return;
-    }
-    let (mut bytes, mut places) = (0, 0);
-    for path in all {
-        let Ok(text) = std::fs::read(&path) else { continue };
-        let hits = redactor().hits(&text);
-        (bytes, places) = (bytes + text.len(), places + hits.len());
-        for hit in hits {
-            let around = |from: usize, to: usize| text[from..to].escape_ascii().to_string();
-            let before = around(hit.range.start.saturating_sub(60), hit.range.start);
-            let inside = around(hit.range.start, hit.range.end.min(hit.range.start + 80));
-            println!("{} {}: {before}>>>{inside}<<<", path.display(), hit.rule);
-        }
-    }
-    println!("{places} places in {bytes} bytes");
-    assert!(places * 20_000 < bytes, "{places} places in {bytes} bytes are too many to be secrets");
-}
-
-/// Prints how long redaction takes; meaningful in an optimised build only.
-#[test]
-fn ordinary_output_is_read_in_microseconds() {
-    let mut log = String::new();
-    for n in 0.. {
-        if log.len() > 10_240 {
-            break;
-        }
-        log += &format!("   Compiling some-crate-{n} v1.{n}.3 (/home/me/project/crates/some-crate-{n})\n");
-        if n % 7 == 0 {
-            log += "warning: unused variable: `token`\n  --> src/parser/tokens.rs:12:9\n   |\n12 |     let token = next_token();\n";
-        }
-        if n % 11 == 0 {
-            log += "test store::tests::a_stale_tip_leaves_the_chain_alone ... ok\n    Finished `dev` profile in 1.23s\n";
-        }
-    }
-    let start = Instant::now();
-    let redactor = redactor();
-    let built = start.elapsed();
-    let start = Instant::now();
-    let first = redactor.redact(log.as_bytes()).count;
-    let cold = start.elapsed();
-    let mut times: Vec<_> = (0..200)
-        .map(|_| {
-            let start = Instant::now();
-            assert_eq!(redactor.redact(log.as_bytes()).count, first);
-            start.elapsed()
-        })
-        .collect();
-    times.sort();
-    println!("building {built:?}, first look {cold:?}, median {:?} for {} bytes", times[100], log.len());
-    let start = Instant::now();
-    Redactor::new(&["ACME-[0-9]{8}".into()]).unwrap();
-    println!("one user pattern {:?}", start.elapsed());
-    assert_eq!(first, 0);
 }
