@@ -15,6 +15,7 @@ use super::error::StoreError;
 use super::lock::Lock;
 use super::state::write_creating_folder;
 use crate::domain::ids::Digest;
+use crate::domain::redact::Redactor;
 
 /// The files of a session.
 pub struct Session {
@@ -50,25 +51,25 @@ impl Session {
         serde_json::from_slice(&fs::read(self.folder.join("state.json")).ok()?).ok()
     }
 
-    /// Replaces the state.
+    /// Replaces the state, without the secrets in it.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save<T: Serialize>(&self, state: &T) -> Result<(), StoreError> {
+    pub fn save<T: Serialize>(&self, state: &T, redactor: &Redactor) -> Result<(), StoreError> {
         let path = self.folder.join("state.json");
         let unfinished = path.with_extension("new");
-        write_creating_folder(&unfinished, &encode(state)?)?;
+        write_creating_folder(&unfinished, &encode(state, redactor)?)?;
         fs::rename(&unfinished, &path).map_err(StoreError::io("replace", path))
     }
 
-    /// Notes that the call `id` is under way.
+    /// Notes that the call `id` is under way, without the secrets in what is said of it.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin<T: Serialize>(&self, id: &str, call: &T) -> Result<(), StoreError> {
+    pub fn begin<T: Serialize>(&self, id: &str, call: &T, redactor: &Redactor) -> Result<(), StoreError> {
         let path = self.call_path(id);
         let unfinished = path.with_extension(format!("new-{}", std::process::id()));
-        write_creating_folder(&unfinished, &encode(call)?)?;
+        write_creating_folder(&unfinished, &encode(call, redactor)?)?;
         fs::rename(&unfinished, &path).map_err(StoreError::io("replace", path))
     }
 
@@ -101,6 +102,8 @@ impl Session {
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|error| StoreError::Format(error.to_string()))
+/// JSON without secrets. A marker in place of one has no character that JSON would escape.
+fn encode<T: Serialize>(value: &T, redactor: &Redactor) -> Result<Vec<u8>, StoreError> {
+    let bytes = serde_json::to_vec(value).map_err(|error| StoreError::Format(error.to_string()))?;
+    Ok(redactor.redact(&bytes).bytes.into_owned())
 }

@@ -16,7 +16,7 @@ use crate::domain::commit::{self, Parts};
 use crate::domain::entry::{Body, Draft, Tip, Writer, clean_title};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{ChainOpened, Role, Session, Tool};
-use crate::domain::fact::values::{Content, Nonce, Pending};
+use crate::domain::fact::values::{Content, GitPath, Nonce, Pending};
 use crate::domain::ids::{ChainId, Digest, EntryRef, Oid, ReceiptId, Timestamp};
 use crate::domain::redact::Redactor;
 
@@ -810,6 +810,19 @@ fn redact_texts(draft: &mut Draft, redactor: &Redactor) -> u64 {
     if found > 0 {
         draft.title = clean_title(&title);
         count += found;
+    }
+    if let Some(key) = &draft.once
+        && redactor.redact_str(key).1 > 0
+    {
+        // Still the same key for the same thing, and nothing to be read from it.
+        draft.once = Some(format!("redacted:{}", Digest::of(key.as_bytes()).to_hex()));
+    }
+    for path in draft.fact.paths_mut() {
+        let clean = redactor.redact(path.as_bytes());
+        if clean.count > 0 {
+            count += clean.count;
+            *path = GitPath::new(clean.bytes.into_owned());
+        }
     }
     for text in draft.fact.texts_mut() {
         let (clean, found) = redactor.redact_str(text);

@@ -62,7 +62,7 @@ pub(super) fn begins(ctx: &Context, payload: &Payload, used: &ToolUse) -> anyhow
         file,
         tree,
     };
-    files.begin(&begun.id, &begun)?;
+    files.begin(&begun.id, &begun, &redactor)?;
     Ok(())
 }
 
@@ -84,7 +84,7 @@ pub(super) fn asked(ctx: &Context, payload: &Payload, used: &ToolUse) -> anyhow:
     };
     let Some(mut begun) = files.under_way::<CallBegun>().into_iter().find(same) else { return Ok(()) };
     begun.asked = true;
-    files.begin(&begun.id, &begun)?;
+    files.begin(&begun.id, &begun, &ctx.redactor()?)?;
     Ok(())
 }
 

@@ -281,19 +281,53 @@ impl Fact {
     /// Every short text of the fact that people or agents wrote, for redaction.
     pub fn texts_mut(&mut self) -> Vec<&mut String> {
         match self {
-            Fact::ReceiptOpened(d) => vec![&mut d.summary],
-            Fact::GateChecked(d) => d.command.iter_mut().collect(),
-            Fact::MemoryPatched(d) => vec![&mut d.reason],
-            Fact::ProposalMade(d) | Fact::ProposalRevised(d) => vec![&mut d.summary],
+            Fact::ReceiptOpened(d) => {
+                let words = [&mut d.mode, &mut d.task_type].into_iter().flatten();
+                let by = d.estimate.iter_mut().map(|estimate| &mut estimate.by);
+                let agent = d.agent.iter_mut().flat_map(agent_texts);
+                std::iter::once(&mut d.summary).chain(words).chain(by).chain(agent).collect()
+            }
+            Fact::ToolCalled(d) => {
+                let words = [&mut d.call_id, &mut d.reason].into_iter().flatten();
+                let who =
+                    d.confirmation.iter_mut().flat_map(|c| std::iter::once(&mut c.source).chain(&mut c.by));
+                let runtime = d.runtime.iter_mut().flat_map(|runtime| [&mut runtime.kind, &mut runtime.id]);
+                std::iter::once(&mut d.tool).chain(words).chain(who).chain(runtime).collect()
+            }
+            Fact::RetrievalMade(d) => {
+                let sources = d.sources.iter_mut().flat_map(|s| [&mut s.uri, &mut s.lines]).flatten();
+                std::iter::once(&mut d.tool).chain(sources).collect()
+            }
+            Fact::GateChecked(d) => std::iter::once(&mut d.gate).chain(&mut d.command).collect(),
+            Fact::UsageCounted(d) => vec![&mut d.model],
+            Fact::SnapshotTaken(d) => d.label.iter_mut().collect(),
+            Fact::MemoryPatched(d) => vec![&mut d.target, &mut d.reason],
+            Fact::ProposalMade(d) | Fact::ProposalRevised(d) => {
+                std::iter::once(&mut d.summary).chain(d.agent.iter_mut().flat_map(agent_texts)).collect()
+            }
             Fact::LinesAccepted(d) | Fact::LinesRejected(d) => d.reason.iter_mut().collect(),
             Fact::ReceiptClosed(d) => {
                 std::iter::once(&mut d.summary).chain(d.remaining.iter_mut().flatten()).collect()
             }
             Fact::CommitBound(d) => vec![&mut d.subject],
             Fact::ArtifactPruned(d) => vec![&mut d.reason],
-            Fact::ToolCalled(d) => d.reason.iter_mut().collect(),
-            Fact::RetrievalMade(d) => d.sources.iter_mut().filter_map(|s| s.uri.as_mut()).collect(),
             _ => Vec::new(),
         }
     }
+
+    /// The paths of files that work touched or looked at.
+    pub fn paths_mut(&mut self) -> Vec<&mut values::GitPath> {
+        match self {
+            Fact::ToolCalled(d) => d.files.iter_mut().map(|file| &mut file.path).collect(),
+            Fact::RetrievalMade(d) => {
+                d.sources.iter_mut().filter_map(|source| source.path.as_mut()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn agent_texts(agent: &mut data::Agent) -> impl Iterator<Item = &mut String> {
+    let words = [&mut agent.version, &mut agent.model, &mut agent.id].into_iter().flatten();
+    std::iter::once(&mut agent.tool).chain(words)
 }
