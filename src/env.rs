@@ -46,6 +46,24 @@ impl Env {
         std::env::var_os(name).filter(|value| !value.is_empty())
     }
 
+    /// What `git -c NAME=VALUE` set for this run, as `NAME=VALUE`. git hands it on in shell quotes, each setting as
+    /// `'name=value'` or as `'name'='value'`.
+    pub fn settings(&self) -> Vec<String> {
+        let text = self.var("GIT_CONFIG_PARAMETERS").unwrap_or_default();
+        let (mut settings, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\'' => quoted = !quoted,
+                '\\' if !quoted => word.extend(chars.next()),
+                ' ' if !quoted => settings.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+                c => word.push(c),
+            }
+        }
+        settings.extend((!word.is_empty()).then_some(word));
+        settings
+    }
+
     /// The clock.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_unix_ms(jiff::Timestamp::now().as_millisecond())
@@ -66,7 +84,8 @@ impl Env {
 
     /// Whether `GIT_RECEIPT=off` switches recording off.
     pub fn is_off(&self) -> bool {
-        self.var("GIT_RECEIPT").is_some_and(|value| matches!(value.as_str(), "off" | "0" | "false" | "no"))
+        self.var("GIT_RECEIPT")
+            .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "off" | "0" | "false" | "no"))
     }
 }
 

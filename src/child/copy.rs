@@ -2,6 +2,10 @@
 
 use std::{
     io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -12,15 +16,41 @@ pub(super) enum Stream {
     Err,
 }
 
+/// Which of our own outputs nobody reads any more.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    out: AtomicBool,
+    err: AtomicBool,
+}
+
+impl Gone {
+    pub(super) fn is(&self, stream: Stream) -> bool {
+        self.of(stream).load(Ordering::SeqCst)
+    }
+
+    fn of(&self, stream: Stream) -> &AtomicBool {
+        match stream {
+            Stream::Out => &self.out,
+            Stream::Err => &self.err,
+        }
+    }
+}
+
 /// Two writers, each written to until it fails.
 pub(super) struct Writers<'w> {
     out: Option<&'w mut (dyn Write + Send)>,
     err: Option<&'w mut (dyn Write + Send)>,
+    gone: Arc<Gone>,
 }
 
 impl<'w> Writers<'w> {
     pub(super) fn new(out: &'w mut (dyn Write + Send), err: &'w mut (dyn Write + Send)) -> Self {
-        Writers { out: Some(out), err: Some(err) }
+        Writers { out: Some(out), err: Some(err), gone: Arc::default() }
+    }
+
+    /// Tells, also while others write, which outputs have lost their reader.
+    pub(super) fn gone(&self) -> Arc<Gone> {
+        Arc::clone(&self.gone)
     }
 
     pub(super) fn write(&mut self, stream: Stream, bytes: &[u8]) {
@@ -29,9 +59,12 @@ impl<'w> Writers<'w> {
             Stream::Err => &mut self.err,
         };
         if let Some(open) = writer
-            && write_all(*open, bytes).is_err()
+            && let Err(error) = write_all(*open, bytes)
         {
             *writer = None;
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                self.gone.of(stream).store(true, Ordering::SeqCst);
+            }
         }
     }
 

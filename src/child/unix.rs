@@ -6,7 +6,10 @@ use std::{
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::{Child, Stdio},
-    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +23,7 @@ use signal_hook::consts;
 
 use super::{
     CHUNK, Capture, Command, Error, Exit, GRACE, KILL_AFTER, Outcome, PATIENCE, QUEUE,
-    copy::{Stream, Writers},
+    copy::{Gone, Stream, Writers},
     prepare,
     signals::{Signals, is_ending},
     terminal::{Terminal, keyboard_signals_our_group},
@@ -73,6 +76,7 @@ pub(super) fn run_on(
     sources.extend(child.stderr.take().map(|pipe| Source::new(pipe.into(), Stream::Err, false)));
 
     let writers = Writers::new(out, err);
+    let gone = writers.gone();
     thread::scope(|scope| {
         let (sender, chunks) = sync_channel(QUEUE);
         // When the wake-up does not fit, there are others before it that do the same.
@@ -81,6 +85,7 @@ pub(super) fn run_on(
             in_our_group: terminal.is_none(),
             child,
             sources,
+            gone,
             keyboard: terminal.map(|terminal| Keyboard { terminal, open: true, typed: VecDeque::new() }),
             signals,
             writer: sender,
@@ -140,6 +145,7 @@ struct Running<'t> {
     /// Whether a signal to our process group is one to the command's.
     in_our_group: bool,
     sources: Vec<Source>,
+    gone: Arc<Gone>,
     keyboard: Option<Keyboard<'t>>,
     signals: Signals,
     writer: SyncSender<(Stream, Vec<u8>)>,
@@ -169,6 +175,8 @@ impl Running<'_> {
     fn follow(&mut self) -> io::Result<(Exit, Instant)> {
         loop {
             self.look_for_the_end()?;
+            // Whoever writes into a pipe that nobody reads is told so, and `yes` ends under `head` as ever.
+            self.sources.retain(|source| source.is_pty || !self.gone.is(source.stream));
             self.hand_on();
             if let Some(ended) = self.ended
                 && self.is_read(ended.1)

@@ -109,7 +109,9 @@ fn split_names(ctx: &Context, names: &[String]) -> anyhow::Result<(Vec<Target>, 
     let mut targets: Vec<Target> =
         before.iter().map(|name| ctx.find_receipt(name)).collect::<anyhow::Result<_>>()?;
     // A receipt's id is no revision, and a commit-ish that receipts are bound to is meant as the commit here.
+    let of_receipt = last.starts_with('@') && !last.starts_with("@{");
     if let Some(commit) = ctx.store.resolve_commit(last)?
+        && !of_receipt
         && last.parse::<crate::domain::ids::ReceiptId>().is_err()
     {
         return Ok((targets, Some(commit)));

@@ -70,6 +70,18 @@ const SET_BY_INIT: &str = "receipt.setByInit";
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
     ctx.store.check_writable()?;
     crate::store::check_git_version()?;
+    // Hooks tell by this folder whether to look any further.
+    let folder = ctx.store.state_dir();
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
+    let _lock = ctx.store.lock_setup()?;
+    // Another `init` may have written its configuration while this one waited.
+    let fresh = Context::open(ctx.env.clone())?;
+    let done = set_up(&fresh, args);
+    ctx.notices.borrow_mut().extend(fresh.notices.take());
+    done
+}
+
+fn set_up(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
     let mut changes = Vec::new();
     let repo = repo_id(ctx)?;
     let key = recorder(ctx, &mut changes)?;
@@ -85,9 +97,6 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
         changes.push(format!("configuration `{name}` = `{value}`"));
         Ok(())
     };
-    // Hooks tell by this folder whether to look any further.
-    let folder = ctx.store.state_dir();
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
     set("receipt.repo", &repo, true)?;
     if ctx.store.config("receipt.clone").is_none() {
         let id = crate::domain::ids::hex(&ctx.store.random::<8>());
@@ -127,6 +136,14 @@ fn current_branch(ctx: &Context) -> Option<(String, crate::domain::ids::Oid)> {
 /// The project's id: the lowest of HEAD's root commits.
 fn repo_id(ctx: &Context) -> anyhow::Result<String> {
     if let Some(kept) = ctx.store.config("receipt.repo") {
+        if kept.parse::<crate::domain::ids::Oid>().is_err() {
+            let message =
+                format!("configuration `receipt.repo` is `{}`, which is no commit id", kept.escape_debug());
+            return Err(user_error(
+                message,
+                "`git config --unset receipt.repo`, then run `git receipt init` again",
+            ));
+        }
         return Ok(kept);
     }
     let head = ctx.store.head()?;

@@ -47,6 +47,11 @@ impl Report for Listed {
 /// When a filter cannot be read or the chains cannot.
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Listed> {
     let since = args.since.as_deref().map(|text| parse_since(text, ctx.now)).transpose()?;
+    if let Some(state) = args.state.as_deref().filter(|state| !STATES.contains(state)) {
+        let message = format!("`{}` is no state of a receipt", state.escape_debug());
+        return Err(user_error(message, format!("the states are `{}`", STATES.join("`, `"))));
+    }
+    let path = args.path.as_deref().map(|path| ctx.path_from_top(path));
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
     let state = if args.open { Some("open") } else { args.state.as_deref() };
@@ -59,10 +64,34 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Listed> {
         .map(|receipt| summarize(receipt, &picture, &trust))
         .filter(|summary| state.is_none_or(|state| summary.state == state))
         .filter(|summary| args.agent.is_none() || summary.agent == args.agent)
-        .filter(|summary| args.path.as_deref().is_none_or(|path| touches(summary, path)))
+        .filter(|summary| path.as_deref().is_none_or(|path| touches(summary, path)))
         .collect();
     receipts.truncate(args.max_count.unwrap_or(usize::MAX));
     Ok(Listed { receipts })
+}
+
+/// The states that a receipt can be in.
+const STATES: &[&str] = &["open", "completed", "rejected", "modified", "escalated", "failed", "cancelled"];
+
+impl Context {
+    /// A path that a person gave, from the top of the working tree: relative to where they are, or absolute. One that
+    /// leads elsewhere stays as it is.
+    pub fn path_from_top(&self, given: &str) -> String {
+        let top = self.store.work_dir().and_then(|top| std::fs::canonicalize(top).ok());
+        let here = std::fs::canonicalize(&self.env.directory).ok();
+        let (Some(top), Some(here)) = (top, here) else { return given.to_owned() };
+        let mut parts = Vec::new();
+        for part in here.join(given).components() {
+            match part {
+                std::path::Component::CurDir => {}
+                std::path::Component::ParentDir => drop(parts.pop()),
+                other => parts.push(other.as_os_str().to_owned()),
+            }
+        }
+        let path: std::path::PathBuf = parts.into_iter().collect();
+        let below = path.strip_prefix(&top).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
+        below.filter(|below| !below.is_empty()).unwrap_or_else(|| given.to_owned())
+    }
 }
 
 fn touches(summary: &Summary, path: &str) -> bool {

@@ -7,7 +7,7 @@ use super::trust::TrustSet;
 use super::verify::Picture;
 use super::{Context, Report, user_error};
 use crate::domain::chain::Link;
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Fact, KINDS};
 use crate::domain::ids::{ChainId, ReceiptId};
 
 /// Show entries, newest first, with signer and whether the signature holds
@@ -83,6 +83,24 @@ impl Report for Logged {
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Logged> {
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
+    if let Some(chain) = args.chain
+        && !picture.verdict.chains.iter().any(|known| known.chain == chain)
+    {
+        return Err(super::verify::no_chain(chain));
+    }
+    if let Some(kind) = &args.kind
+        && !KINDS.contains(&kind.as_str())
+        && !picture
+            .history
+            .links
+            .values()
+            .any(|link| link.entry.as_ref().is_some_and(|entry| entry.body.fact.kind() == kind))
+    {
+        return Err(user_error(
+            format!("`{}` is no kind of entry", kind.escape_debug()),
+            format!("the kinds are `{}`", KINDS.join("`, `")),
+        ));
+    }
     let wanted = match &args.what {
         Some(what) => Some(receipts_of(ctx, &picture, what)?),
         None => None,
@@ -116,7 +134,9 @@ fn receipts_of(ctx: &Context, picture: &Picture, what: &str) -> anyhow::Result<V
             |receipt: &&crate::domain::fold::Receipt| receipt.bound.iter().any(|c| commits.contains(c));
         return Ok(picture.folded.receipts().into_iter().filter(bound).map(|receipt| receipt.id).collect());
     }
+    let of_receipt = what.starts_with('@') && !what.starts_with("@{");
     if let Some(commit) = ctx.store.resolve_commit(what)?
+        && !of_receipt
         && what.parse::<ReceiptId>().is_err()
     {
         let bound = picture.folded.receipts().into_iter().filter(|receipt| receipt.bound.contains(&commit));

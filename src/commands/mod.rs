@@ -88,10 +88,11 @@ impl Context {
     pub fn open(env: Env) -> anyhow::Result<Self> {
         let now = env.now();
         let store = Store::open(&OpenOptions {
-            directory: env.directory.clone(),
+            directory: std::path::absolute(&env.directory).unwrap_or_else(|_| env.directory.clone()),
             now,
             quarantined: env.var_os("GIT_QUARANTINE_PATH").is_some(),
             entropy: env::entropy,
+            settings: env.settings(),
         })?;
         Ok(Context { env, store, now, notices: Default::default(), signer: Default::default() })
     }
@@ -130,6 +131,12 @@ impl Context {
     /// # Errors
     /// Says how to switch it on.
     pub fn check_recording(&self) -> anyhow::Result<()> {
+        if let Some(value) = self.store.config("receipt.enabled")
+            && self.store.config_bool("receipt.enabled").is_none()
+        {
+            let message = format!("configuration `receipt.enabled` is `{}`", value.escape_debug());
+            return Err(user_error(message, "set it to `true` or `false`"));
+        }
         if self.env.is_off() {
             return Err(user_error("recording is switched off by `GIT_RECEIPT`", "unset `GIT_RECEIPT`"));
         }

@@ -81,8 +81,8 @@ impl Report for Ran {
 /// Runs the command.
 ///
 /// # Errors
-/// When the command cannot be started or recording fails. The child has run to its end in the latter case, and
-/// its exit code is lost to the failure, which says so.
+/// When the command cannot be started, or recording fails after it succeeded. A command that failed keeps its exit
+/// code, and the report says that it was not recorded.
 pub fn run(
     env: Env,
     args: &Args,
@@ -122,8 +122,16 @@ pub fn run(
             return Err(error);
         }
     };
-    record(&ctx, args, target, own, before, &outcome)
-        .with_context(|| format!("the command ended with {}, but was not recorded", outcome.exit.code()))
+    match record(&ctx, args, target, own, before, &outcome) {
+        Ok(ran) => Ok(ran),
+        // Whoever runs this in a script goes by the command's own code, which only a success gives up.
+        Err(error) if !outcome.exit.success() => {
+            let mut ran = describe(&outcome);
+            ran.notices.push(format!("the command ran and was not recorded: {error:#}"));
+            Ok(ran)
+        }
+        Err(error) => Err(error.context("the command ran and was not recorded")),
+    }
 }
 
 fn start(
@@ -156,7 +164,7 @@ fn describe(outcome: &child::Outcome) -> Ran {
 /// The receipt to record into, and whether it was opened just for this.
 fn find_target(ctx: &Context, args: &Args) -> anyhow::Result<(Target, bool)> {
     let named = args.receipt.is_some() || ctx.env.var("GIT_RECEIPT_ID").is_some();
-    if named || ctx.store.newest_open_here().is_some() {
+    if named || ctx.newest_usable().is_some() {
         let target = ctx.joined(args.receipt.as_deref())?;
         ctx.check_may_work(target)?;
         return Ok((target, false));

@@ -3,6 +3,7 @@
 use super::{Context, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{EntryRef, ReceiptId};
+use crate::store::OpenReceipt;
 
 /// A receipt that was found, and the entry that opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +25,27 @@ impl Context {
         if let Some(name) = given.or(from_env.as_deref()) {
             return self.find_receipt(name);
         }
-        let open = self.store.newest_open_here().ok_or_else(|| {
+        let open = self.newest_usable().ok_or_else(|| {
             user_error(
                 "no receipt is open in this worktree",
                 "open one with `git receipt open -m SUMMARY`, or name one with `--receipt`",
             )
         })?;
         Ok(Target { receipt: open.receipt, opened: open.opened })
+    }
+
+    /// The newest receipt that is open in this worktree and whose chain is still here.
+    pub fn newest_usable(&self) -> Option<OpenReceipt> {
+        let here = self.store.worktree_id();
+        let mut open = self.store.open_receipts();
+        open.retain(|open| open.worktree == here);
+        while let Some(newest) = open.pop() {
+            if self.store.has_chain(newest.opened.chain) {
+                return Some(newest);
+            }
+            self.notice(format!("the chain of receipt {} is gone, so nothing joins it", newest.receipt));
+        }
+        None
     }
 
     /// Finds a receipt by id, unique part of its id, `@`, `@~N`, or a commit it is bound to.

@@ -173,8 +173,20 @@ impl Context {
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     let trust = ctx.trust(args.policy_from.as_deref())?;
     let picture = ctx.picture(&trust)?;
+    if let Some(chain) = args.chain
+        && !picture.verdict.chains.iter().any(|known| known.chain == chain)
+    {
+        return Err(no_chain(chain));
+    }
     let mut findings = picture.verdict.findings.clone();
     findings.extend(picture.folded.findings.iter().cloned());
+    if picture.history.missing.iter().any(|missing| missing.shallow) {
+        // What was opened before the cut cannot be seen to have been.
+        for finding in findings.iter_mut().filter(|finding| finding.code == Code::NotOpened) {
+            finding.code = Code::Shallow;
+            finding.message.push_str(", as far as the shallow history shows");
+        }
+    }
     let (artifacts, withheld) = ctx.check_artifacts(&picture.history)?;
     findings.extend(artifacts);
     findings.extend(ctx.check_notes(&picture)?);
@@ -204,6 +216,14 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
             .retain(|f| f.receipt == Some(receipt) || f.chain.is_some_and(|chain| chains.contains(&chain)));
     }
     Ok(describe(&trust, &picture, args, receipt, findings, withheld))
+}
+
+/// The error for a chain that is not here.
+pub(super) fn no_chain(chain: ChainId) -> anyhow::Error {
+    super::user_error(
+        format!("chain `{chain}` is not here"),
+        "`git receipt verify` lists the chains that are",
+    )
 }
 
 /// The chains that hold entries of a receipt.

@@ -32,6 +32,8 @@ pub struct MissingCommit {
     pub named_by: Option<Oid>,
     /// Whether the clone is shallow exactly there.
     pub shallow: bool,
+    /// Why it cannot be read, where it is here.
+    pub damaged: Option<String>,
 }
 
 /// Everything read from a repository's chains.
@@ -41,8 +43,10 @@ pub struct History {
     pub refs: Vec<ChainRef>,
     /// Every commit of an entry, by id.
     pub links: OidMap<Link>,
-    /// Commits that a ref, chain or citation names and that are not here.
+    /// Commits that a ref, chain or citation names and that are not here, or cannot be read.
     pub missing: Vec<MissingCommit>,
+    /// Refs in the place of chains whose names are none.
+    pub odd_refs: Vec<String>,
 }
 
 impl History {
@@ -133,6 +137,14 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
         }
     }
     findings.extend(missing_objects(history));
+    findings.extend(history.odd_refs.iter().map(|name| Finding {
+        code: Code::WrongChain,
+        chain: None,
+        seq: None,
+        commit: None,
+        receipt: None,
+        message: format!("ref `{name}` stands among the chains and is named for none"),
+    }));
     for found in &history.refs {
         findings.extend(history.links.get(&found.tip).and_then(|link| chain::check_ref(link, found.chain)));
     }
@@ -215,9 +227,10 @@ fn missing_objects(history: &History) -> Vec<Finding> {
         .iter()
         .map(|missing| {
             let code = if missing.shallow { Code::Shallow } else { Code::MissingObject };
-            let message = match missing.shallow {
-                true => format!("history is cut here by a shallow clone: commit `{}`", missing.commit),
-                false => format!("commit `{}` is not in the repository", missing.commit),
+            let message = match (missing.shallow, &missing.damaged) {
+                (true, _) => format!("history is cut here by a shallow clone: commit `{}`", missing.commit),
+                (false, Some(why)) => format!("commit `{}` is damaged: {why}", missing.commit),
+                (false, None) => format!("commit `{}` is not in the repository", missing.commit),
             };
             match missing.named_by.and_then(|commit| history.links.get(&commit)) {
                 Some(link) => link.finding(code, message),

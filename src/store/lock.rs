@@ -58,9 +58,10 @@ pub struct StaleLock {
 }
 
 /// Removes `<ref>.lock` below `common_dir` if it is there, for a ref that only the holder of our own lock
-/// writes. With `abandoned` its owner is known to be dead; otherwise it must be older than git ever holds one.
+/// writes: at once where that holder was killed. Of any other lock nobody knows whose it is, and it is left alone
+/// until it is far older than any program ever holds one.
 pub(super) fn clear_stale(common_dir: &Path, ref_name: &str, abandoned: bool) -> Option<StaleLock> {
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(30);
     let path = common_dir.join(format!("{ref_name}.lock"));
     let age = age_of(common_dir, ref_name)?;
     if (abandoned || age > PATIENCE) && fs::remove_file(&path).is_ok() {
@@ -79,6 +80,6 @@ pub(super) fn age_of(common_dir: &Path, ref_name: &str) -> Option<Duration> {
 /// The error for a ref whose lock somebody else holds, with the lock's age.
 pub(super) fn held(common_dir: &Path, ref_name: &str) -> StoreError {
     let age = age_of(common_dir, ref_name).unwrap_or_default().as_secs_f32();
-    let cause = format!("its lock is {age:.1} s old; one older than 10 s is cleared");
+    let cause = format!("its lock `{ref_name}.lock` is {age:.1} s old; one older than 30 s is cleared");
     StoreError::Moved { name: ref_name.to_owned(), cause }
 }

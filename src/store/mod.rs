@@ -68,6 +68,8 @@ pub struct OpenOptions {
     pub quarantined: bool,
     /// Where random bytes come from.
     pub entropy: Entropy,
+    /// Configuration for this run only, as `NAME=VALUE`.
+    pub settings: Vec<String>,
 }
 
 /// Fills a buffer with random bytes.
@@ -88,7 +90,11 @@ impl Store {
     /// # Errors
     /// When there is none, it belongs to somebody else, or cannot be read.
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
-        let open = || gix::open::Options::default().bail_if_untrusted(true);
+        let open = || {
+            gix::open::Options::default()
+                .bail_if_untrusted(true)
+                .cli_overrides(options.settings.iter().map(String::as_str))
+        };
         let trust = Mapping { full: open(), reduced: open() };
         let repo = gix::ThreadSafeRepository::discover_with_environment_overrides_opts(
             &options.directory,

@@ -32,12 +32,12 @@ impl Store {
     /// Reads and inspects every entry that `refs` reach, following first parents and citations.
     ///
     /// # Errors
-    /// When the object database fails; a missing or undecodable commit is part of the result instead.
+    /// When refs cannot be listed; a missing or damaged commit is part of the result instead.
     pub fn read_history(&self) -> Result<History, StoreError> {
-        let (refs, _) = self.chain_refs()?;
+        let (refs, odd_refs) = self.chain_refs()?;
         let tips: Vec<Oid> = refs.iter().map(|r| r.tip).collect();
         let (links, missing) = self.read_links(&tips)?;
-        Ok(History { refs, links, missing })
+        Ok(History { refs, links, missing, odd_refs })
     }
 
     /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
@@ -93,9 +93,14 @@ impl Store {
             if !seen.insert(commit) {
                 continue;
             }
-            let Some(bytes) = self.commit_bytes(commit)? else {
+            let (bytes, damaged) = match self.commit_bytes(commit) {
+                Ok(bytes) => (bytes, None),
+                Err(StoreError::Corrupt(why)) => (None, Some(why)),
+                Err(error) => return Err(error),
+            };
+            let Some(bytes) = bytes else {
                 let shallow = named_by.is_some_and(|child| shallow.contains(&child));
-                missing.push(MissingCommit { commit, named_by, shallow });
+                missing.push(MissingCommit { commit, named_by, shallow, damaged });
                 continue;
             };
             for parent in parents_of(&bytes) {

@@ -24,11 +24,19 @@ pub struct Session {
     locks: PathBuf,
 }
 
-/// The session's lock, held until this is dropped.
+/// A lock, held until this is dropped.
 #[must_use = "the lock goes when this is dropped"]
 pub struct SessionLock(#[expect(dead_code, reason = "held, not used")] Lock);
 
 impl Store {
+    /// Waits until no other process sets this clone up.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made.
+    pub fn lock_setup(&self) -> Result<SessionLock, StoreError> {
+        Lock::acquire(&self.state_dir().join("locks"), "init").map(SessionLock)
+    }
+
     /// The files of the session that `source` calls `id`, which is untrusted text.
     pub fn session(&self, source: &str, id: &str) -> Session {
         let name = Digest::of(format!("{source}\0{id}").as_bytes()).to_hex()[..32].to_owned();

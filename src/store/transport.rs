@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::notes::NoteLine;
 use super::refs::RefMove;
 use super::{Store, git, names};
-use crate::domain::ids::Oid;
+use crate::domain::ids::{ChainId, Oid};
 
 /// Refs in one call of `git push`: below the limits of command lines everywhere.
 const BATCH: usize = 300;
@@ -41,6 +41,10 @@ impl Store {
         let mut specs = Vec::new();
         for prefix in [names::CHAINS, names::SEALED] {
             for (name, ours) in self.list_refs(prefix)? {
+                if name.strip_prefix(prefix).is_none_or(|chain| chain.parse::<ChainId>().is_err()) {
+                    transfer.left_alone.push((name, "it is named for no chain".into()));
+                    continue;
+                }
                 match theirs.get(&name) {
                     Some(there) if *there == ours => self.note_remote_has(remote, &name, ours)?,
                     Some(there) if !self.descends(ours, *there)? => {

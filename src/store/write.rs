@@ -551,6 +551,19 @@ impl Store {
         }
     }
 
+    /// Whether a chain of this clone is here, by its ref or under a seal.
+    pub fn has_chain(&self, chain: ChainId) -> bool {
+        let named = |name: &str| self.find_ref(name).is_ok_and(|found| found.is_some());
+        if named(&format!("{}{chain}", names::CHAINS)) {
+            return true;
+        }
+        // Sealed chains have no ref of their own, and seals are rare: then its last entry has to be looked for.
+        let seals = self.list_refs(names::SEALED).unwrap_or_default();
+        let remembered = self.remembered_tips();
+        let tip = remembered.iter().find(|tip| tip.chain == chain);
+        !seals.is_empty() && tip.is_some_and(|tip| self.is_sealed(*tip).unwrap_or(false))
+    }
+
     /// The commit of an entry of another chain, found from the chain's refs.
     pub fn commit_of(&self, entry: EntryRef) -> Result<Oid, StoreError> {
         let suffix = format!("/{}", entry.chain);

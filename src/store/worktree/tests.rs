@@ -214,6 +214,7 @@ impl Fixture {
             now: "2026-01-02T03:04:05.000Z".parse().unwrap(),
             quarantined: false,
             entropy: |bytes| bytes.fill(7),
+            settings: Vec::new(),
         })
         .unwrap();
         // Not the machine's own configuration.
