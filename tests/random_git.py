@@ -70,7 +70,9 @@ class Clone:
                 if name != ".git" and not folder.startswith(os.path.join(self.top, ".husky")):
                     files[os.path.relpath(os.path.join(folder, name), self.top)] = open(
                         os.path.join(folder, name), "rb").read()
-        return {"refs": refs, "worktrees": trees, "index": self.read("ls-files", "-s"), "files": files,
+        ran = os.path.join(self.top, ".git", "ran")
+        ran = open(ran).read() if os.path.exists(ran) else ""
+        return {"hooks": ran, "refs": refs, "worktrees": trees, "index": self.read("ls-files", "-s"), "files": files,
                 "status": self.read("status", "--porcelain=v2", "--branch"), "stash": self.read("stash", "list")}
 
 

@@ -146,7 +146,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{share, show, snapshot, status, verify};
+    use commands::{hooks, share, show, snapshot, status, verify};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -156,10 +156,8 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Generate(args) => {
             return finish(&generate::write_files(&args, render::generated::files(args.what)?)?, output);
         }
-        Command::Hooks(commands::hooks::Args {
-            action: commands::hooks::Action::Run { name, args, strict },
-        }) => {
-            return commands::hooks::run_hook(&env, &name, &args, strict).map(|()| 0);
+        Command::Hooks(hooks::Args { action: hooks::Action::Run { name, args, strict } }) => {
+            return hooks::run_hook(&env, &name, &args, strict).map(|()| 0);
         }
         Command::Hook(args) => return commands::hook::run(&env, &args).map(|()| 0),
         Command::Run(args) => {
@@ -178,6 +176,11 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     }
     let ctx = Context::open(env)?;
     let code = match command {
+        Command::Hooks(args) => match args.action {
+            hooks::Action::Install => finish(&hooks::install(&ctx)?, output),
+            hooks::Action::Uninstall => finish(&hooks::uninstall(&ctx)?, output),
+            hooks::Action::Run { .. } => Ok(2),
+        },
         Command::Init(args) => finish(&init::run(&ctx, &args)?, output),
         Command::Deinit(args) => finish(&init::deinit(&ctx, &args)?, output),
         Command::Status(args) => finish(&status::run(&ctx, &args)?, output),
@@ -196,9 +199,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
         Command::Push(args) => finish(&share::push(&ctx, &args)?, output),
         Command::Fetch(args) => finish(&share::fetch(&ctx, &args)?, output),
-        Command::Run(_) | Command::Hook(_) | Command::Hooks(_) | Command::Demo(_) | Command::Generate(_) => {
-            Ok(2)
-        }
+        Command::Run(_) | Command::Hook(_) | Command::Demo(_) | Command::Generate(_) => Ok(2),
     };
     for notice in ctx.notices.borrow().iter() {
         ui::talk("note", &ui::safe(notice));

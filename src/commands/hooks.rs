@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::{Context, git_hooks, hook, user_error};
+use anyhow::Context as _;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Context, Report, git_hooks, hook, user_error};
 use crate::env::Env;
-use crate::store;
+use crate::store::{self, HookFolder};
 
 /// Install, remove or run git's own hooks
 #[derive(Debug, Clone, clap::Args)]
@@ -18,6 +22,13 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Action {
+    /// Put our hooks in front of those that are there
+    ///
+    /// Existing hooks keep working, also those of `core.hooksPath`, husky, lefthook and pre-commit. Twice changes
+    /// nothing.
+    Install,
+    /// Take our hooks away and put back what was there, to the byte
+    Uninstall,
     /// Do the work of one of git's hooks, with the arguments and the standard input that git gives it
     ///
     /// Prints nothing and never makes git fail; problems go to `receipts/hook.log` below git's common directory.
@@ -32,6 +43,66 @@ pub enum Action {
         #[arg(long)]
         strict: bool,
     },
+}
+
+/// What was done about hooks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Hooked {
+    /// Each thing that was changed; nothing where all was in place.
+    pub changes: Vec<String>,
+}
+
+impl Report for Hooked {
+    const NAME: &'static str = "hooks";
+}
+
+/// The configuration by which a folder of our own stands in for a shared one.
+const HOOKS_PATH: &str = "core.hooksPath";
+
+/// Puts our hooks in.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn install(ctx: &Context) -> anyhow::Result<Hooked> {
+    ctx.store.check_writable()?;
+    let folder = match ctx.store.hook_folder()? {
+        None => {
+            ctx.notice("a bare repository has no commits made in it, so no hooks were installed");
+            return Ok(Hooked { changes: Vec::new() });
+        }
+        Some(HookFolder::Own(folder)) => {
+            return Ok(Hooked { changes: ctx.store.install_hooks(&folder)? });
+        }
+        Some(HookFolder::Shared(folder)) => folder,
+    };
+    // Other repositories use that folder too: one of our own stands in for it here and hands over to it.
+    let own = ctx.store.make_stand_in(&folder)?;
+    let mut changes = ctx.store.install_hooks(&own)?;
+    let value = own.to_string_lossy().into_owned();
+    ctx.store.add_config(HOOKS_PATH, &value)?;
+    changes.push(format!(
+        "configuration `{HOOKS_PATH}` = `{value}`, which hands over to `{}`",
+        folder.display()
+    ));
+    Ok(Hooked { changes })
+}
+
+/// Takes our hooks away.
+///
+/// # Errors
+/// When a file cannot be moved.
+pub fn uninstall(ctx: &Context) -> anyhow::Result<Hooked> {
+    ctx.store.check_writable()?;
+    let mut changes = Vec::new();
+    let own = ctx.store.stand_in_folder();
+    let value = own.to_string_lossy().into_owned();
+    if own.is_dir() && ctx.store.remove_config(HOOKS_PATH, &value)? {
+        std::fs::remove_dir_all(&own).with_context(|| format!("cannot remove `{value}`"))?;
+        changes.push(format!("configuration `{HOOKS_PATH}` = `{value}` removed"));
+    } else if let Some(HookFolder::Own(folder)) = ctx.store.hook_folder()? {
+        changes.extend(ctx.store.uninstall_hooks(&folder)?);
+    }
+    Ok(Hooked { changes })
 }
 
 /// Does the work of a hook.

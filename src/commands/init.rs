@@ -22,6 +22,9 @@ pub struct Args {
     /// Record what this agent does: its hooks are merged into its personal settings; may be given several times
     #[arg(long, value_name = "AGENT")]
     pub agent: Vec<Agent>,
+    /// Leave git's own hooks alone
+    #[arg(long)]
+    pub no_hooks: bool,
     /// Merge the agent's hooks into the settings that the project shares, where they do nothing for those without
     /// this program
     #[arg(long, requires = "agent")]
@@ -116,6 +119,9 @@ fn set_up(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
     set("fetch.negotiationAlgorithm", "skipping", true)?;
     for refs in ["refs/receipts/*", "refs/receipts-remotes/*"] {
         set("log.excludeDecoration", refs, false)?;
+    }
+    if !args.no_hooks {
+        changes.extend(super::hooks::install(ctx)?.changes);
     }
     for agent in &args.agent {
         agent_settings::install(ctx, *agent, args.shared, &mut changes)?;
@@ -224,6 +230,7 @@ pub fn deinit(ctx: &Context, _args: &DeinitArgs) -> anyhow::Result<TakenDown> {
         }
     }
     ctx.store.remove_config_all(SET_BY_INIT)?;
+    changes.extend(super::hooks::uninstall(ctx)?.changes);
     agent_settings::uninstall(ctx, &mut changes)?;
     Ok(TakenDown { changes })
 }

@@ -5,6 +5,7 @@ mod current;
 mod error;
 mod git;
 mod githook;
+mod hooks;
 pub mod keys;
 mod lock;
 mod loose_object;
@@ -29,6 +30,7 @@ use gix::sec::trust::Mapping;
 
 pub use current::OpenReceipt;
 pub use error::StoreError;
+pub use hooks::HookFolder;
 pub use near::may_be_set_up;
 pub use notes::NoteLine;
 pub use refs::{Head, RefMove};

@@ -68,6 +68,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::close::Closed>()?,
         schema::<c::demo::Demonstrated>()?,
         schema::<c::generate::Generated>()?,
+        schema::<c::hooks::Hooked>()?,
         schema::<c::import::Imported>()?,
         schema::<c::init::SetUp>()?,
         schema::<c::init::TakenDown>()?,

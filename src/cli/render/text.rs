@@ -6,6 +6,7 @@ use crate::commands::bind::Bound;
 use crate::commands::close::Closed;
 use crate::commands::demo::Demonstrated;
 use crate::commands::generate::Generated;
+use crate::commands::hooks::Hooked;
 use crate::commands::import::Imported;
 use crate::commands::init::{SetUp, TakenDown};
 use crate::commands::key::Keys;
@@ -33,6 +34,17 @@ impl Render for SetUp {
         if let (Some(repo), Some(key)) = (&self.repo, &self.key) {
             text.line(format!("project {repo}"));
             text.line(format!("signing {key}"));
+        }
+    }
+}
+
+impl Render for Hooked {
+    fn render(&self, text: &mut Text) {
+        if self.changes.is_empty() {
+            text.line("Nothing to change.");
+        }
+        for change in &self.changes {
+            text.line(safe(change));
         }
     }
 }
