@@ -3,6 +3,8 @@
 mod bits;
 mod documents;
 mod foreign;
+#[cfg(unix)]
+mod hook_files;
 mod hooks;
 mod kills;
 mod places;
