@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Context, Report, user_error};
-use crate::agents::claude_code::{self, transcript};
+use crate::agents::claude_code::{self, tools, transcript};
 use crate::agents::gates::GateTable;
-use crate::agents::{Session, Step};
+use crate::agents::{Session, Step, once_key};
 use crate::domain::entry::{Draft, clean_title};
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::Role;
+use crate::domain::fact::data::{Role, ToolStatus};
 use crate::domain::fold::may_come_late;
 use crate::domain::ids::{ReceiptId, Timestamp};
 use crate::domain::secret_paths::looks_secret;
@@ -158,6 +158,10 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
                 receipts.insert(step.prompt, receipt);
             }
             existing += 1;
+            if let Some(draft) = completed(step, &known, receipt) {
+                drafts.push(draft);
+                draft_times.push(time);
+            }
             continue;
         }
         // Hooks closed the receipt before they could have told this: what may not come late is left out.
@@ -213,13 +217,47 @@ fn told_as(step: &Step, known: &AlreadyTold) -> Option<Option<ReceiptId>> {
     known.once.get(&key).copied()
 }
 
+/// What a longer transcript tells of something that was told already: a message that went on costing tokens, a call
+/// whose result came later. What is recorded stands, so this is added to it.
+fn completed(step: &Step, known: &AlreadyTold, receipt: Option<ReceiptId>) -> Option<Draft> {
+    match &step.fact {
+        Fact::UsageCounted(now) => {
+            let mut rest = now.clone();
+            let mut key = step.once.clone();
+            for more in 1.. {
+                let Some(before) = known.usage.get(&key) else { break };
+                let less = |now: u64, before: u64| now.saturating_sub(before);
+                let less_of =
+                    |now: Option<u64>, before: Option<u64>| now.map(|now| less(now, before.unwrap_or(0)));
+                rest.input_tokens = less(rest.input_tokens, before.input_tokens);
+                rest.output_tokens = less(rest.output_tokens, before.output_tokens);
+                rest.cache_read_tokens = less_of(rest.cache_read_tokens, before.cache_read_tokens);
+                rest.cache_write_tokens = less_of(rest.cache_write_tokens, before.cache_write_tokens);
+                key = once_key("more", &[&step.once, &more.to_string()]);
+            }
+            let cached = rest.cache_read_tokens.unwrap_or(0) + rest.cache_write_tokens.unwrap_or(0);
+            let some =
+                rest.input_tokens + rest.output_tokens + cached > 0 && known.usage.contains_key(&step.once);
+            let title = clean_title(&format!("{} in, {} out more", rest.input_tokens, rest.output_tokens));
+            some.then(|| Draft::new(receipt, &title, Fact::UsageCounted(rest)).once(key))
+        }
+        Fact::ToolCalled(now) if now.status != ToolStatus::Unknown && known.unknown.contains(&step.once) => {
+            let told = tools::late_result(now.call_id.as_deref()?, now);
+            (!known.once.contains_key(&told.once))
+                .then(|| Draft::new(receipt, &told.title, told.fact).once(told.once))
+        }
+        _ => None,
+    }
+}
+
 /// The recorded times, each at least the one before; a step without one has that of the step before.
 fn times(steps: &[Step], now: Timestamp) -> Vec<Timestamp> {
-    let mut latest = steps.iter().find_map(|step| step.time).unwrap_or(now);
+    let mut latest = steps.iter().filter_map(|step| step.time).find(|time| *time <= now).unwrap_or(now);
     steps
         .iter()
         .map(|step| {
-            latest = step.time.map_or(latest, |time| time.max(latest));
+            // A clock that was ahead must not carry everything after it along.
+            latest = step.time.filter(|time| *time <= now).map_or(latest, |time| time.max(latest));
             latest
         })
         .collect()

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::target::Target;
 use super::{Context, Report, user_error};
+use crate::domain::canonical;
 use crate::domain::entry::Draft;
 use crate::domain::fact::{Fact, KINDS, ReadFact};
 use crate::domain::ids::Oid;
@@ -101,7 +102,8 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Recorded> {
         if !args.atomic && !drafts.is_empty() {
             let kept = drafts.len();
             append(ctx, target, drafts)?;
-            return Err(error.context(format!("{kept} lines before it were recorded")));
+            let lines = if kept == 1 { "the line before it was" } else { "the lines before it were" };
+            return Err(error.context(format!("stopped at a line that is no fact; {lines} recorded")));
         }
         return Err(error);
     }
@@ -139,8 +141,7 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
         })
         .collect();
     if !notes.is_empty() {
-        let (name, email) = ctx.author_ident();
-        ctx.store.add_notes(&notes, (&name, &email))?;
+        ctx.note_bindings(&notes);
     }
     if closes {
         ctx.store.note_closed(target.receipt)?;
@@ -165,9 +166,28 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
     })
 }
 
+/// What tells an entry apart where no title was given.
+fn title_of(fact: &Fact) -> String {
+    match fact {
+        Fact::RemarkMade(remark) => remark.text.text().unwrap_or("").to_owned(),
+        Fact::GateChecked(gate) => format!("{} {}", gate.gate, gate.result),
+        Fact::ToolCalled(call) => call.tool.clone(),
+        Fact::UsageCounted(usage) => format!("{} in, {} out", usage.input_tokens, usage.output_tokens),
+        Fact::CommitBound(bound) => bound.subject.clone(),
+        Fact::ReceiptClosed(closed) if closed.summary.is_empty() => closed.status.to_string(),
+        Fact::ReceiptClosed(closed) => closed.summary.clone(),
+        Fact::SnapshotTaken(snapshot) => snapshot.label.clone().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
 /// Reads one line as a draft.
 fn draft(target: Target, line: &[u8]) -> Result<Draft, String> {
-    let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let value = canonical::read_any_form(line).map_err(|error| error.to_string())?;
+    if !value.is_object() {
+        return Err("not a JSON object".into());
+    }
+    let line: Line = serde_json::from_value(value).map_err(|error| error.to_string())?;
     if !KINDS.contains(&line.kind.as_str()) {
         return Err(format!("unknown kind `{}`", line.kind.escape_debug()));
     }
@@ -179,7 +199,7 @@ fn draft(target: Target, line: &[u8]) -> Result<Draft, String> {
     if fact.concerns_chain() == Some(true) || matches!(fact, Fact::ReceiptOpened(_)) {
         return Err(format!("`{}` has a command of its own", line.kind));
     }
-    let title = line.title.unwrap_or_default();
+    let title = line.title.unwrap_or_else(|| title_of(&fact));
     let mut draft = Draft::new(Some(target.receipt), &title, fact);
     draft.once = line.once;
     for cite in draft.fact.citations() {

@@ -50,7 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<Value, CanonicalError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| CanonicalError { problem: "invalid UTF-8".into(), offset: error.valid_up_to() })?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = Strict { depth: 1 }
+    let value = Strict { depth: 1, ordered: true }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| located(text, &error))?;
@@ -63,6 +63,18 @@ pub fn read(bytes: &[u8]) -> Result<Value, CanonicalError> {
     }
     let same = canonical.iter().zip(bytes).take_while(|(ours, theirs)| ours == theirs).count();
     Err(CanonicalError { problem: "not in canonical form".into(), offset: same })
+}
+
+/// Reads JSON that people write: in any form, but with nothing in it that a body could not say.
+///
+/// # Errors
+/// When it is no JSON, has a key twice, or what a body cannot hold.
+pub fn read_any_form(bytes: &[u8]) -> Result<Value, CanonicalError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| CanonicalError { problem: "invalid UTF-8".into(), offset: error.valid_up_to() })?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Strict { depth: 1, ordered: false }.deserialize(&mut reader);
+    value.and_then(|value| reader.end().map(|()| value)).map_err(|error| located(text, &error))
 }
 
 /// Turns serde_json's line and column into a byte offset and drops them from the message.
@@ -81,6 +93,8 @@ fn located(text: &str, error: &serde_json::Error) -> CanonicalError {
 /// numbers, odd keys, depth.
 struct Strict {
     depth: usize,
+    /// Whether keys have to come in order.
+    ordered: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
@@ -143,7 +157,9 @@ impl<'de> Visitor<'de> for Strict {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         self.check_depth()?;
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(Strict { depth: self.depth + 1 })? {
+        while let Some(value) =
+            items.next_element_seed(Strict { depth: self.depth + 1, ordered: self.ordered })?
+        {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -159,11 +175,13 @@ impl<'de> Visitor<'de> for Strict {
                     key.escape_debug()
                 )));
             }
-            if let Some(last) = object.keys().next_back().filter(|last| **last >= key) {
-                let how = if *last == key || object.contains_key(&key) { "twice" } else { "out of order" };
-                return Err(de::Error::custom(format_args!("key `{key}` {how}")));
+            if object.contains_key(&key) {
+                return Err(de::Error::custom(format_args!("key `{key}` twice")));
             }
-            let value = entries.next_value_seed(Strict { depth: self.depth + 1 })?;
+            if self.ordered && object.keys().next_back().is_some_and(|last| *last > key) {
+                return Err(de::Error::custom(format_args!("key `{key}` out of order")));
+            }
+            let value = entries.next_value_seed(Strict { depth: self.depth + 1, ordered: self.ordered })?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))

@@ -35,11 +35,11 @@ pub enum StoreError {
     #[error("{0}")]
     Corrupt(String),
     /// Work with the same idempotency key and other content is there already.
-    #[error("`once` key `{key}` was used at `{entry}` with other content")]
+    #[error("`once` key `{key}` was used {entry} with other content")]
     OnceConflict {
         /// The key.
         key: String,
-        /// Chain and seq of the entry that has it.
+        /// Where: the chain and seq of the entry that has it, in words.
         entry: String,
     },
     /// What was asked to be stored is more than the format allows.

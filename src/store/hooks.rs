@@ -75,14 +75,11 @@ impl Store {
             if there.as_deref().is_some_and(is_ours) {
                 continue;
             }
-            // Tools that keep the hook they replace as `.legacy` or `.old` call it from theirs.
-            let called = [".legacy", ".old"].iter().any(|end| {
-                let beside = folder.join(format!("{name}{end}"));
-                read(&beside).ok().flatten().as_deref().is_some_and(is_ours)
-            });
-            if called {
+            // pre-commit keeps the hook it replaces and calls it; lefthook keeps it and does not.
+            if read(&folder.join(format!("{name}.legacy")))?.as_deref().is_some_and(is_ours) {
                 continue;
             }
+            remove_replaced(folder, name, ".old")?;
             if let Some(there) = &there {
                 match read(&before)? {
                     Some(kept) if kept == *there => {}
@@ -114,6 +111,9 @@ impl Store {
             let path = folder.join(name);
             let before = folder.join(format!("{name}{BEFORE}"));
             let (there, kept) = (read(&path)?, read(&before)?);
+            for end in [".old", ".legacy"] {
+                remove_replaced(folder, name, end)?;
+            }
             let Some(there) = there else { continue };
             if !is_ours(&there) {
                 if kept.is_some_and(|kept| kept == there) {
@@ -174,6 +174,15 @@ fn script_for(script: &str, there: Option<&[u8]>) -> String {
         Some(shell) => script.replacen("#!/bin/sh", &format!("#!{shell}"), 1),
         None => script.replacen("\t. \"$before\"", "\t\"$before\" \"$@\"", 1),
     }
+}
+
+/// Removes a script of ours that another tool put aside.
+fn remove_replaced(folder: &Path, name: &str, end: &str) -> Result<(), StoreError> {
+    let aside = folder.join(format!("{name}{end}"));
+    if read(&aside)?.as_deref().is_some_and(is_ours) {
+        fs::remove_file(&aside).map_err(StoreError::io("remove", &aside))?;
+    }
+    Ok(())
 }
 
 fn is_ours(bytes: &[u8]) -> bool {

@@ -169,7 +169,18 @@ impl Store {
             Err(Unsure(_)) => self.trees_by_git(&excluded, care)?,
         };
         let tree = oid(&trees.worktree);
-        Ok(Worktree { tree, index: trees.index.as_deref().map(oid), head, dirty: head != Some(tree) })
+        let dirty = head != Some(tree) || self.has_dirty_submodules()?;
+        Ok(Worktree { tree, index: trees.index.as_deref().map(oid), head, dirty })
+    }
+
+    /// Whether files inside of a submodule differ from its commit, which no tree of ours shows.
+    fn has_dirty_submodules(&self) -> Result<bool, StoreError> {
+        if !self.work_dir().is_some_and(|top| top.join(".gitmodules").exists()) {
+            return Ok(false);
+        }
+        let diff = ["diff-files", "--quiet", "--ignore-submodules=none"];
+        let diff = self.git_in_worktree(&diff, &self.repo.index_path())?;
+        Ok(diff.status.code() == Some(1))
     }
 
     /// `tree` with the named files as they are in the working tree now; nothing else is looked at. Ignored and

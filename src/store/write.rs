@@ -15,7 +15,7 @@ use super::{Store, names};
 use crate::domain::commit::{self, Parts};
 use crate::domain::entry::{Body, Draft, Tip, Writer, clean_title};
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{ChainOpened, Role, Session, Tool};
+use crate::domain::fact::data::{ChainOpened, Role, Session, Tool, ToolStatus, UsageCounted};
 use crate::domain::fact::values::{Content, GitPath, Nonce, Pending};
 use crate::domain::ids::{ChainId, Digest, EntryRef, Oid, ReceiptId, Timestamp};
 use crate::domain::redact::Redactor;
@@ -58,6 +58,10 @@ pub struct AlreadyTold {
     pub once: HashMap<String, Option<ReceiptId>>,
     /// The receipts that were closed there.
     pub closed: HashSet<ReceiptId>,
+    /// What was counted under each key.
+    pub usage: HashMap<String, UsageCounted>,
+    /// The keys of calls without a result.
+    pub unknown: HashSet<String>,
 }
 
 /// One entry that an append led to.
@@ -653,6 +657,13 @@ impl Store {
                 let Ok(layout) = commit::parse(&bytes) else { break };
                 let Ok(read) = Body::read(layout.body) else { break };
                 if let Some(key) = read.body.once {
+                    match &read.body.fact {
+                        Fact::UsageCounted(usage) => drop(known.usage.insert(key.clone(), usage.clone())),
+                        Fact::ToolCalled(call) if call.status == ToolStatus::Unknown => {
+                            known.unknown.insert(key.clone());
+                        }
+                        _ => {}
+                    }
                     known.once.entry(key).or_insert(read.body.receipt);
                 }
                 if matches!(read.body.fact, Fact::ReceiptClosed(_)) {
@@ -776,13 +787,15 @@ impl OnceLookup {
             if any || *said == draft.fact {
                 return Ok(Some(Appended { existing: true, ..fresh.clone() }));
             }
-            let entry = format!("{}@{}", fresh.entry.chain, fresh.entry.seq);
-            return Err(StoreError::OnceConflict { key: key.clone(), entry });
+            return Err(StoreError::OnceConflict {
+                key: key.clone(),
+                entry: "earlier in the same input".into(),
+            });
         }
         for table in self.table.iter().chain(&self.earlier) {
             let Some((commit, digest, body)) = store.entry_with_once(table, key)? else { continue };
             if !any && !same_fact(store, &body.fact, &draft.fact, options.redactor)? {
-                let entry = format!("{}@{}", body.chain, body.seq);
+                let entry = format!("at `{}@{}`", body.chain, body.seq);
                 return Err(StoreError::OnceConflict { key: key.clone(), entry });
             }
             let entry = EntryRef { chain: body.chain, seq: body.seq, digest };

@@ -73,6 +73,18 @@ pub fn facts(
     told(call, outcome, &Scope::new(*options, first_directory))
 }
 
+/// What is said of a result that comes when its call was recorded without one: the call stands, so it is a remark.
+pub fn late_result(id: &str, called: &ToolCalled) -> Told {
+    let code = called.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
+    let output = called.output.as_ref().and_then(Content::text).unwrap_or("");
+    let text = format!("late result of {} `{id}`: {}{code}\n{output}", called.tool, called.status);
+    Told {
+        once: once_key("late", &[id]),
+        title: clean_title(&format!("late result: {} {}", called.tool, called.status)),
+        fact: Fact::RemarkMade(RemarkMade { text: text.as_str().into() }),
+    }
+}
+
 /// The file inside the working tree that a call of an editing tool is about to change.
 pub fn edited_path(call: &Call<'_>, options: &Options<'_>) -> Option<GitPath> {
     let scope = Scope::new(*options, None);

@@ -12,7 +12,7 @@ use crate::agents::claude_code::{self as agent, SOURCE};
 use crate::agents::gates::GateTable;
 use crate::commands::Context;
 use crate::commands::import::gate_table;
-use crate::domain::entry::{Draft, clean_title};
+use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::*;
 use crate::domain::fact::values::{Content, GitPath};
@@ -205,13 +205,9 @@ fn record(
         |entry| matches!(entry.body.fact, Fact::ToolCalled(called) if called.status == ToolStatus::Unknown),
     );
     if was_unknown {
-        let code = called.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
-        let output = outcome.and_then(|outcome| outcome.text.as_deref()).unwrap_or("");
-        let text = format!("late result of {} `{}`: {}{code}\n{output}", called.tool, call.id, called.status);
-        let title = clean_title(&format!("late result: {} {}", called.tool, called.status));
-        let fact = Fact::RemarkMade(RemarkMade { text: text.as_str().into() });
-        let once = crate::agents::once_key("late", &[call.id]);
-        session.append(vec![Draft::new(entry.receipt.or(receipt), &title, fact).once(once)])?;
+        let told = tools::late_result(call.id, &called);
+        let late = Draft::new(entry.receipt.or(receipt), &told.title, told.fact).once(told.once);
+        session.append(vec![late])?;
     }
     Ok(())
 }
