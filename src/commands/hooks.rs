@@ -111,21 +111,23 @@ pub fn uninstall(ctx: &Context) -> anyhow::Result<Hooked> {
 /// Only with `strict`.
 pub fn run_hook(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyhow::Result<()> {
     if !strict {
-        // Not even a bug of ours may stop a commit.
-        std::panic::set_hook(Box::new(|_| std::process::exit(0)));
+        hook::log::survive_panics(None);
     }
-    let done = work(env, name, args);
+    let done = work(env, name, args, strict);
     let _ = std::panic::take_hook();
     if strict { done } else { Ok(()) }
 }
 
-fn work(env: &Env, name: &str, args: &[OsString]) -> anyhow::Result<()> {
+fn work(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyhow::Result<()> {
     if env.is_off() || !store::may_be_set_up(&env.directory, env.var_os("GIT_DIR").as_deref()) {
         return Ok(());
     }
     let ctx = Context::open(env.clone())?;
     if !ctx.is_recording() || ctx.repo_id().is_err() {
         return Ok(());
+    }
+    if !strict {
+        hook::log::survive_panics(Some(&ctx));
     }
     let done = match name {
         "post-commit" => git_hooks::post_commit(&ctx),

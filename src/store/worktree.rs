@@ -121,6 +121,9 @@ impl Store {
         }
         let head = self.head_tree()?.unwrap_or_else(|| self.empty_tree());
         let excluded = Excluded::new(&self.repo, &self.config_all("receipt.exclude"));
+        if self.has_dirty_submodules()? {
+            return Ok(true);
+        }
         match differs(&self.repo, object_id(head), &excluded) {
             Ok(dirty) => Ok(dirty),
             Err(Unsure(_)) => {

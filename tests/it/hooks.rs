@@ -303,6 +303,103 @@ fn hostile_payloads_are_logged_and_nothing_else() {
     repo.assert_clean(&repo.path);
 }
 
+/// Numbers that look random and are the same every time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+}
+
+/// Payloads with fields exchanged, of another type, missing, or with their bytes broken.
+fn mutated(seed: &[Value], numbers: &mut Numbers) -> Vec<u8> {
+    let odd = [
+        json!(null),
+        json!(-1),
+        json!(1e300),
+        json!([[]]),
+        json!({}),
+        json!(""),
+        json!("\u{0}\u{1b}[2J"),
+        json!("../../x"),
+        json!("/dev/zero"),
+        json!("x".repeat(70_000)),
+        json!(true),
+    ];
+    let mut value = seed[numbers.below(seed.len())].clone();
+    for _ in 0..1 + numbers.below(3) {
+        let fields = value.as_object_mut().unwrap();
+        let name = fields.keys().nth(numbers.below(fields.len())).unwrap().clone();
+        match numbers.below(3) {
+            0 => drop(fields.remove(&name)),
+            1 => drop(fields.insert(name, odd[numbers.below(odd.len())].clone())),
+            _ => match fields.get_mut(&name) {
+                Some(Value::Object(inner)) if !inner.is_empty() => {
+                    let name = inner.keys().nth(numbers.below(inner.len())).unwrap().clone();
+                    inner.insert(name, odd[numbers.below(odd.len())].clone());
+                }
+                _ => drop(fields.insert("tool_response".into(), odd[numbers.below(odd.len())].clone())),
+            },
+        }
+        if fields.is_empty() {
+            break;
+        }
+    }
+    let mut bytes = value.to_string().into_bytes();
+    if numbers.below(4) == 0 {
+        let at = numbers.below(bytes.len());
+        bytes[at] = numbers.below(256) as u8;
+    }
+    if numbers.below(8) == 0 {
+        bytes.truncate(numbers.below(bytes.len() + 1));
+    }
+    bytes
+}
+
+#[test]
+fn whatever_a_payload_says_the_chain_stays_sound() {
+    let repo = TestRepo::new();
+    let file = repo.path.join("file");
+    let of = |event: &str, more: Value| {
+        with(
+            json!({"session_id": "s", "cwd": repo.path, "hook_event_name": event, "transcript_path": "/nowhere"}),
+            more,
+        )
+    };
+    let edit = call("t1", "Edit", json!({"file_path": file, "old_string": "one", "new_string": "two"}));
+    let bash = call("t2", "Bash", json!({"command": "cargo test"}));
+    let seed = [
+        of("SessionStart", json!({"source": "startup", "model": "m"})),
+        of("UserPromptSubmit", json!({"prompt": "go"})),
+        of("PreToolUse", edit.clone()),
+        of("PostToolUse", with(edit, json!({"tool_response": {"filePath": file, "originalFile": "one\n"}}))),
+        of("PreToolUse", bash.clone()),
+        of(
+            "PostToolUse",
+            with(
+                bash.clone(),
+                json!({"tool_response": {"stdout": "ok", "stderr": "", "interrupted": false}}),
+            ),
+        ),
+        of("PostToolUseFailure", with(bash.clone(), json!({"error": "Exit code 1", "is_interrupt": false}))),
+        of("PermissionDenied", with(bash, json!({"reason": "no"}))),
+        of("Stop", json!({"last_assistant_message": "done"})),
+        of("SessionEnd", json!({"reason": "other"})),
+    ];
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let cases = std::env::var("GIT_RECEIPT_PAYLOADS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    for _ in 0..cases {
+        fire_bytes(&repo, &repo.path, &mutated(&seed, &mut numbers));
+    }
+    assert!(!hook_log(&repo).contains("panicked"));
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    repo.assert_clean(&repo.path);
+}
+
 #[test]
 fn a_hook_is_silent_where_nothing_is_to_be_recorded() {
     let repo = TestRepo::bare_of_receipts(&[]);

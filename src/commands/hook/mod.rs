@@ -38,8 +38,7 @@ const LARGEST_PAYLOAD: u64 = 512 * 1024 * 1024;
 /// Only with `--strict`.
 pub fn run(env: &Env, args: &Args) -> anyhow::Result<()> {
     if !args.strict {
-        // Not even a bug of ours may fail the agent's hook or print into it.
-        std::panic::set_hook(Box::new(|_| std::process::exit(0)));
+        log::survive_panics(None);
     }
     let done = take(env, args);
     let _ = std::panic::take_hook();
@@ -62,6 +61,9 @@ fn take(env: &Env, args: &Args) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    if !args.strict {
+        log::survive_panics(Some(&ctx));
+    }
     let mut payload = Vec::new();
     let done = match stdin.by_ref().take(LARGEST_PAYLOAD).read_to_end(&mut payload) {
         Ok(_) => drain(&mut stdin).and_then(|()| match args.agent.as_str() {
