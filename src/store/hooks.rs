@@ -111,6 +111,13 @@ impl Store {
             let path = folder.join(name);
             let before = folder.join(format!("{name}{BEFORE}"));
             let (there, kept) = (read(&path)?, read(&before)?);
+            let legacy = folder.join(format!("{name}.legacy"));
+            if read(&legacy)?.as_deref().is_some_and(is_ours) && kept.is_some() {
+                // pre-commit calls ours, and ours the one before it: that one takes our place.
+                fs::rename(&before, &legacy).map_err(StoreError::io("put back", &legacy))?;
+                changes.push(format!("hook `{}` removed", shown(folder, &format!("{name}.legacy"))));
+                continue;
+            }
             for end in [".old", ".legacy"] {
                 remove_replaced(folder, name, end)?;
             }

@@ -176,6 +176,26 @@ fn a_replica_of_husky_runs_its_hooks_as_before() {
     assert_eq!(contents(&folder), before);
 }
 
+/// As pre-commit installs itself: what it finds becomes `.legacy`, and its own hook calls that.
+#[test]
+fn a_hook_that_pre_commit_took_over_goes_and_the_one_before_it_stays() {
+    let repo = TestRepo::bare_of_receipts(&[]);
+    let hooks = repo.path.join(".git/hooks");
+    write_hook(&hooks.join("post-commit"), "#!/bin/sh\necho mine >> ran\n", 0o755);
+    repo.receipt(&["init", "--no-man"]);
+    fs::rename(hooks.join("post-commit"), hooks.join("post-commit.legacy")).unwrap();
+    let theirs = "#!/usr/bin/env bash\n\"$(dirname \"$0\")/post-commit.legacy\" \"$@\"\n";
+    write_hook(&hooks.join("post-commit"), theirs, 0o755);
+    repo.receipt(&["hooks", "install"]);
+    assert!(binds(&repo));
+    assert_eq!(fs::read_to_string(repo.path.join("ran")).unwrap(), "mine\n");
+    repo.receipt(&["hooks", "uninstall"]);
+    commit(&repo, "More");
+    assert_eq!(fs::read_to_string(repo.path.join("ran")).unwrap(), "mine\nmine\n");
+    assert_eq!(fs::read_to_string(hooks.join("post-commit")).unwrap(), theirs);
+    assert!(!hooks.join("post-commit.before-git-receipt").exists());
+}
+
 #[test]
 fn without_the_program_hooks_are_silent_and_commits_work() {
     let repo = TestRepo::new();
