@@ -43,7 +43,7 @@ pub struct Step {
     pub prompt: usize,
     /// Idempotency key, at most [`ONCE_MAX`] bytes.
     pub once: String,
-    /// For people, not redacted yet.
+    /// For people, whole and not redacted yet; so are the summaries in the facts.
     pub title: String,
     /// Whether later lines of a growing transcript cannot change it: false for a call that may still get its
     /// result and for the usage of a message that may still go on.

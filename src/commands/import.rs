@@ -16,6 +16,7 @@ use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Role, ToolStatus};
 use crate::domain::fold::may_come_late;
 use crate::domain::ids::{ReceiptId, Timestamp};
+use crate::domain::redact::Redactor;
 use crate::domain::secret_paths::looks_secret;
 use crate::store::{AlreadyTold, ChainScope};
 
@@ -146,6 +147,7 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
     let over = last.is_none_or(|last| ctx.now.unix_ms() - last.unix_ms() > QUIET_MS);
     let times = times(&session.steps, ctx.now);
     let mut receipts: HashMap<usize, ReceiptId> = HashMap::new();
+    let redactor = ctx.redactor()?;
     let (mut drafts, mut draft_times, mut existing) = (Vec::new(), Vec::new(), 0);
     let mut known = ctx.store.told(&scope, signer)?;
     if session.agent.is_some() {
@@ -173,7 +175,9 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
             continue;
         }
         let receipt = *receipts.entry(step.prompt).or_insert_with(|| ctx.store.new_receipt_id(time));
-        let draft = Draft::new(Some(receipt), &clean_title(&step.title), step.fact.clone());
+        let mut fact = step.fact.clone();
+        shorten_summary(&mut fact, &redactor);
+        let draft = Draft::new(Some(receipt), &step.title, fact);
         drafts.push(draft.once(step.once.clone()));
         draft_times.push(time);
     }
@@ -217,6 +221,16 @@ fn told_as(step: &Step, known: &AlreadyTold) -> Option<Option<ReceiptId>> {
     known.once.get(&key).copied()
 }
 
+/// Makes a line of a summary that is a whole text of the agent's, with the secrets taken out first.
+pub(super) fn shorten_summary(fact: &mut Fact, redactor: &Redactor) {
+    let summary = match fact {
+        Fact::ReceiptOpened(opened) => &mut opened.summary,
+        Fact::ReceiptClosed(closed) => &mut closed.summary,
+        _ => return,
+    };
+    *summary = clean_title(&redactor.redact_str(summary).0);
+}
+
 /// What a longer transcript tells of something that was told already: a message that went on costing tokens, a call
 /// whose result came later. What is recorded stands, so this is added to it.
 fn completed(step: &Step, known: &AlreadyTold, receipt: Option<ReceiptId>) -> Option<Draft> {
@@ -238,7 +252,7 @@ fn completed(step: &Step, known: &AlreadyTold, receipt: Option<ReceiptId>) -> Op
             let cached = rest.cache_read_tokens.unwrap_or(0) + rest.cache_write_tokens.unwrap_or(0);
             let some =
                 rest.input_tokens + rest.output_tokens + cached > 0 && known.usage.contains_key(&step.once);
-            let title = clean_title(&format!("{} in, {} out more", rest.input_tokens, rest.output_tokens));
+            let title = format!("{} in, {} out more", rest.input_tokens, rest.output_tokens);
             some.then(|| Draft::new(receipt, &title, Fact::UsageCounted(rest)).once(key))
         }
         Fact::ToolCalled(now) if now.status != ToolStatus::Unknown && known.unknown.contains(&step.once) => {

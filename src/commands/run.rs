@@ -180,7 +180,7 @@ fn find_target(ctx: &Context, args: &Args) -> anyhow::Result<(Target, bool)> {
     };
     let fact = ReceiptOpened {
         task: summary.clone().into(),
-        summary: crate::domain::entry::clean_title(&summary),
+        summary: crate::domain::entry::clean_title(&ctx.redactor()?.redact_str(&summary).0),
         mode: None,
         risk: None,
         base,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Context, Report};
-use crate::domain::entry::{Draft, clean_title};
+use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::SnapshotTaken;
 use crate::domain::secret_paths::looks_secret;
@@ -69,9 +69,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Snapshot> {
             "`{path}` looks secret and is in the snapshot; `receipt.exclude` leaves such files out"
         ));
     }
-    let title = clean_title(args.label.as_deref().unwrap_or("snapshot"));
+    let title = args.label.as_deref().unwrap_or("snapshot");
     let fact = SnapshotTaken { label: args.label.clone(), worktree: worktree.tree, index: worktree.index };
-    let draft = Draft::new(Some(target.receipt), &title, Fact::SnapshotTaken(fact));
+    let draft = Draft::new(Some(target.receipt), title, Fact::SnapshotTaken(fact));
     let report = ctx.append_about(target, vec![draft])?;
     let entry = report.entries[0].entry;
     Ok(Snapshot {

@@ -20,7 +20,8 @@ pub struct Draft {
     pub receipt: Option<ReceiptId>,
     /// Idempotency key.
     pub once: Option<String>,
-    /// For people; see [`clean_title`].
+    /// For people, whole: it is cut to [`clean_title`] only when secrets were taken out, as a part of one would no longer
+    /// be known for what it is.
     pub title: String,
     /// Entries of other chains that it builds on.
     pub cites: Vec<EntryRef>,
@@ -31,7 +32,7 @@ pub struct Draft {
 impl Draft {
     /// A draft without citations and idempotency key.
     pub fn new(receipt: Option<ReceiptId>, title: &str, fact: Fact) -> Self {
-        Draft { receipt, once: None, title: clean_title(title), cites: Vec::new(), fact }
+        Draft { receipt, once: None, title: title.to_owned(), cites: Vec::new(), fact }
     }
 
     /// With an idempotency key.
@@ -278,7 +279,7 @@ impl Writer {
             signer: self.signer.clone(),
             receipt: draft.receipt,
             once: draft.once,
-            title: draft.title,
+            title: clean_title(&draft.title),
             fact: draft.fact,
         }
     }

@@ -833,10 +833,8 @@ fn same_fact(store: &Store, stored: &Fact, drafted: &Fact, redactor: &Redactor) 
 fn redact_texts(draft: &mut Draft, redactor: &Redactor) -> u64 {
     let mut count = 0;
     let (title, found) = redactor.redact_str(&draft.title);
-    if found > 0 {
-        draft.title = clean_title(&title);
-        count += found;
-    }
+    draft.title = clean_title(&title);
+    count += found;
     if let Some(key) = &draft.once
         && redactor.redact_str(key).1 > 0
     {

@@ -6,7 +6,6 @@ use super::paths::Scope;
 use super::verdict::{Verdict, verdict};
 use super::{Options, SOURCE, edits, retrieval};
 use crate::agents::{clip, once_key};
-use crate::domain::entry::clean_title;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::*;
 use crate::domain::fact::values::{Content, GitPath};
@@ -49,7 +48,7 @@ pub struct Outcome<'a> {
 pub struct Told {
     /// Idempotency key.
     pub once: String,
-    /// For people.
+    /// For people, whole and not redacted yet.
     pub title: String,
     /// The fact.
     pub fact: Fact,
@@ -80,7 +79,7 @@ pub fn late_result(id: &str, called: &ToolCalled) -> Told {
     let text = format!("late result of {} `{id}`: {}{code}\n{output}", called.tool, called.status);
     Told {
         once: once_key("late", &[id]),
-        title: clean_title(&format!("late result: {} {}", called.tool, called.status)),
+        title: format!("late result: {} {}", called.tool, called.status),
         fact: Fact::RemarkMade(RemarkMade { text: text.as_str().into() }),
     }
 }
@@ -101,7 +100,7 @@ pub(super) fn told(call: &Call<'_>, outcome: Option<&Outcome<'_>>, scope: &Scope
         let made = retrieval::retrieval(call.tool, call.input, outcome.detail, call.directory, scope);
         told.extend(made.map(|made| Told {
             once: once_key("retrieval", &[call.id]),
-            title: clean_title(&format!("{}: {}", call.tool, made.query.text().unwrap_or(""))),
+            title: format!("{}: {}", call.tool, made.query.text().unwrap_or("")),
             fact: Fact::RetrievalMade(made),
         }));
         asked(call, outcome, &mut told);
@@ -110,7 +109,7 @@ pub(super) fn told(call: &Call<'_>, outcome: Option<&Outcome<'_>>, scope: &Scope
     if let Some(said) = verdict.said {
         told.push(Told {
             once: once_key("guidance", &[call.id]),
-            title: clean_title(&said),
+            title: said.clone(),
             fact: Fact::GuidanceGiven(GuidanceGiven { form: GuidanceForm::Steer, text: said.into() }),
         });
     }
@@ -174,8 +173,8 @@ fn title(call: &Call<'_>, scope: &Scope<'_>) -> String {
             .map(str::to_owned)
     });
     match what {
-        Some(what) => clean_title(&format!("{}: {}", clip(call.tool, 40), what.trim())),
-        None => clean_title(call.tool),
+        Some(what) => format!("{}: {}", call.tool, what.trim()),
+        None => call.tool.to_owned(),
     }
 }
 
@@ -216,7 +215,7 @@ fn gates(call: &Call<'_>, outcome: &Outcome<'_>, verdict: &Verdict, scope: &Scop
         let parts = [call.id, &number];
         told.push(Told {
             once: once_key("gate", if index == 0 { &parts[..1] } else { &parts }),
-            title: clean_title(&format!("{} {}", run.gate, run.result)),
+            title: format!("{} {}", run.gate, run.result),
             fact: Fact::GateChecked(GateChecked {
                 gate: run.gate,
                 command: run.command,
@@ -249,7 +248,7 @@ fn asked(call: &Call<'_>, outcome: &Outcome<'_>, told: &mut Vec<Told>) {
         let answer = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
         told.push(Told {
             once: once_key("asked", &[call.id, &(index + 1).to_string()]),
-            title: clean_title(question),
+            title: question.to_owned(),
             fact: Fact::HumanAsked(HumanAsked {
                 question: question.into(),
                 answer: answer.into(),

@@ -14,7 +14,6 @@ use super::record::{Record, Says, ToolResult, Words, record, text};
 use super::tools::{self, Call, NAME_MAX, Outcome, Told};
 use super::{Options, SOURCE, closed_once, guidance_once, prompt_once, usage_once};
 use crate::agents::{Problem, Session, Step, clip, once_key};
-use crate::domain::entry::clean_title;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::*;
 use crate::domain::fact::values::Content;
@@ -225,7 +224,7 @@ impl<'a> Reader<'a> {
                 let fact = GuidanceGiven { form: GuidanceForm::Steer, text: said.as_str().into() };
                 let told = Told {
                     once: guidance_once(said, occurrence),
-                    title: clean_title(said),
+                    title: said.clone(),
                     fact: Fact::GuidanceGiven(fact),
                 };
                 self.push(record.time, None, told);
@@ -315,7 +314,7 @@ impl<'a> Reader<'a> {
         tally.cache_read_tokens = tally.cache_read_tokens.saturating_add(fact.cache_read_tokens.unwrap_or(0));
         tally.cache_write_tokens =
             tally.cache_write_tokens.saturating_add(fact.cache_write_tokens.unwrap_or(0));
-        let title = clean_title(&format!("{} in, {} out", fact.input_tokens, fact.output_tokens));
+        let title = format!("{} in, {} out", fact.input_tokens, fact.output_tokens);
         self.push(record.time, None, Told { once: key, title, fact: Fact::UsageCounted(fact) });
     }
 
@@ -413,7 +412,7 @@ impl<'a> Reader<'a> {
 
     fn open(&mut self, task: String, once: String, time: Option<Timestamp>, mode: Option<&str>) {
         self.end_turn(Some(()));
-        let summary = clean_title(&task);
+        let summary = task.trim().to_owned();
         let title =
             if summary.is_empty() { "(the prompt is not in the transcript)".into() } else { summary.clone() };
         let agent = tools::agent(self.session.version.as_deref(), None, self.session.agent.as_deref());
@@ -479,7 +478,7 @@ impl<'a> Reader<'a> {
         if let Some(status) = status {
             let summary = match status {
                 CloseStatus::Cancelled => "interrupted".to_owned(),
-                _ => clean_title(&turn.said),
+                _ => turn.said.trim().to_owned(),
             };
             let fact = ReceiptClosed {
                 status,

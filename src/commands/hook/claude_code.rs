@@ -7,7 +7,8 @@ use crate::agents::claude_code::hook::{self, Event, Payload};
 use crate::agents::claude_code::tail::Standing;
 use crate::agents::claude_code::{closed_once, guidance_once, prompt_once, tools};
 use crate::commands::Context;
-use crate::domain::entry::{Draft, clean_title};
+use crate::commands::import::shorten_summary;
+use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{
     Base, CloseStatus, Failure, GuidanceForm, GuidanceGiven, ReceiptClosed, ReceiptOpened,
@@ -56,7 +57,7 @@ fn prompted(ctx: &Context, payload: &Payload, text: &str) -> anyhow::Result<()> 
         if is_at_work(&session, text) {
             let count = session.occurrence(guidance_count_key(text));
             let fact = GuidanceGiven { form: GuidanceForm::Steer, text: text.into() };
-            let draft = Draft::new(Some(turn.receipt), &clean_title(text), Fact::GuidanceGiven(fact));
+            let draft = Draft::new(Some(turn.receipt), text, Fact::GuidanceGiven(fact));
             session.append(vec![draft.once(guidance_once(text, count))])?;
             return session.leave();
         }
@@ -88,12 +89,11 @@ pub(super) fn open(session: &mut Locked<'_>, task: &str, once: String) -> anyhow
     let ctx = session.ctx;
     let receipt = ctx.store.new_receipt_id(ctx.now);
     let worktree = (often(ctx) != Often::Off).then(|| session.worktree()).flatten();
-    let summary = clean_title(task);
-    let title = if summary.is_empty() { "(the prompt was not seen)".to_owned() } else { summary.clone() };
+    let title = if task.trim().is_empty() { "(the prompt was not seen)" } else { task };
     let model = session.state.model.as_deref();
     let fact = ReceiptOpened {
         task: task.into(),
-        summary,
+        summary: task.to_owned(),
         mode: session.payload.mode.clone(),
         risk: None,
         base: base(session, worktree.as_ref()),
@@ -104,7 +104,9 @@ pub(super) fn open(session: &mut Locked<'_>, task: &str, once: String) -> anyhow
         estimate: None,
         envelope: None,
     };
-    let mut drafts = vec![Draft::new(Some(receipt), &title, Fact::ReceiptOpened(fact)).once(once.clone())];
+    let mut fact = Fact::ReceiptOpened(fact);
+    shorten_summary(&mut fact, &ctx.redactor()?);
+    let mut drafts = vec![Draft::new(Some(receipt), title, fact).once(once.clone())];
     if let Some(worktree) = worktree {
         drafts.extend(session.snapshot(&worktree, receipt, "before the turn"));
     }
@@ -152,19 +154,21 @@ fn stopped(ctx: &Context, payload: &Payload, said: Option<&str>, failed: bool) -
         drafts.extend(session.snapshot(&worktree, turn.receipt, "after the turn"));
     }
     let status = if failed { CloseStatus::Failed } else { CloseStatus::Completed };
-    let summary = clean_title(said.unwrap_or(""));
-    let title = if summary.is_empty() { status.to_string() } else { summary.clone() };
+    let said = said.unwrap_or("").trim();
+    let title = if said.is_empty() { status.as_str() } else { said };
     let fact = ReceiptClosed {
         status,
-        output: Content::Inline(said.unwrap_or("").to_owned()),
-        summary,
+        output: Content::Inline(said.to_owned()),
+        summary: said.to_owned(),
         failure: failed.then_some(Failure::Model),
         remaining: None,
         human_ms: None,
         agent_ms: None,
         edits_by_human: None,
     };
-    let closing = Draft::new(Some(turn.receipt), &title, Fact::ReceiptClosed(fact));
+    let mut fact = Fact::ReceiptClosed(fact);
+    shorten_summary(&mut fact, &ctx.redactor()?);
+    let closing = Draft::new(Some(turn.receipt), title, fact);
     drafts.push(closing.once(closed_once(&turn.once)));
     session.append(drafts)?;
     ctx.store.note_closed(turn.receipt)?;

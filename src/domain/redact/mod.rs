@@ -13,7 +13,7 @@ mod assignment;
 mod colours;
 mod commands;
 #[cfg(test)]
-mod corpus;
+pub(crate) mod corpus;
 #[cfg(test)]
 mod false_hits;
 mod rules;

@@ -123,15 +123,26 @@ fn typical_output_is_read_in_a_moment() {
 fn hostile_text_takes_time_in_proportion_to_its_length() {
     let redactor = Redactor::new(&[]).expect("no patterns, no mistake");
     let optimised = !cfg!(debug_assertions);
-    let long = if optimised { 50_000_000 } else { 400_000 };
+    let long = if optimised { 50_000_000 } else { 160_000 };
     let sample = repeated("=", long);
     let hashes = rate(long, best(1, || Sha256::digest(&sample)));
     let mut slow = Vec::new();
     for piece in HOSTILE {
         let (short, long) = (repeated(piece, long / 8), repeated(piece, long));
-        let few = best(2, || redactor.redact(&short));
-        let many = best(1, || redactor.redact(&long));
-        let grows = many.as_secs_f64() / few.as_secs_f64() / 8.0;
+        let measure = || {
+            let few = best(3, || redactor.redact(&short));
+            let many = best(1, || redactor.redact(&long));
+            (many, many.as_secs_f64() / few.as_secs_f64() / 8.0)
+        };
+        let (mut many, mut grows) = measure();
+        for _ in 0..4 {
+            // Other programs on the machine slow one measurement down, not five in a row.
+            if grows <= 4.0 {
+                break;
+            }
+            let (again, less) = measure();
+            (many, grows) = (many.min(again), grows.min(less));
+        }
         let speed = rate(long.len(), many);
         println!("{piece:<40?} {speed:>7.1} MB/s, {:.2} of SHA-256, {grows:.1} times linear", speed / hashes);
         // Twice covers what caches and other programs on the machine do; quadratic would be eight.

@@ -83,6 +83,12 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
 const LEAK: usize = 8;
 
 impl Planted {
+    fn is_known_miss(&self) -> bool {
+        KNOWN_MISSES
+            .iter()
+            .any(|&(place, dress)| place == self.place && (dress.is_empty() || dress == self.dress))
+    }
+
     /// What of the secret is left in `out`.
     fn left(&self, out: &str) -> Option<String> {
         self.secret.cores.iter().find_map(|core| {
@@ -114,6 +120,13 @@ fn corpus() -> Vec<Planted> {
         }
     }
     planted
+}
+
+/// Every `step`-th text, without those whose secret is known to be missed, and the parts of its secret that nobody
+/// could guess.
+pub(crate) fn sample(step: usize) -> Vec<(String, Vec<String>)> {
+    let found = corpus().into_iter().filter(|planted| !planted.is_known_miss());
+    found.step_by(step).map(|planted| (planted.text, planted.secret.cores)).collect()
 }
 
 /// Found and planted.
@@ -175,11 +188,6 @@ fn planted_secrets_are_found() {
         cut as f64 / found as f64,
     );
     assert!(corpus.len() >= 300 && kinds.len() >= 20, "the corpus has shrunk");
-    let known = |planted: &Planted| {
-        KNOWN_MISSES
-            .iter()
-            .any(|&(place, dress)| place == planted.place && (dress.is_empty() || dress == planted.dress))
-    };
-    let new = missed.iter().filter(|(planted, ..)| !known(planted)).count();
+    let new = missed.iter().filter(|(planted, ..)| !planted.is_known_miss()).count();
     assert_eq!(new, 0, "missed besides {} known ones", missed.len() - new);
 }
