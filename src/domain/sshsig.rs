@@ -5,6 +5,7 @@
 //! because OpenSSH reads envelopes of version 0, reserved fields, CRLF and any line width, and Ed25519 points of
 //! small order.
 
+use base64ct::{Base64, Encoding as _};
 use ed25519_dalek::{Signature as Ed25519Signature, VerifyingKey};
 use sha2::{Digest as _, Sha256};
 use ssh_key::public::KeyData;
@@ -38,6 +39,9 @@ pub struct Verifier {
     data: KeyData,
     point: VerifyingKey,
     id: KeyId,
+    /// What every envelope of this key starts with, up to the signature itself; empty for a token, whose signatures
+    /// end in a counter.
+    start: Vec<u8>,
 }
 
 impl Verifier {
@@ -62,7 +66,37 @@ impl Verifier {
             .filter(|point| !point.is_weak() && point.to_bytes() == *bytes && canonical_point(bytes))
             .ok_or_else(|| SignatureError::Envelope("public key is no valid point".into()))?;
         let id = KeyId::of(&PublicKey::from(data.clone()));
-        Ok(Verifier { data, point, id })
+        let start = match &data {
+            KeyData::Ed25519(_) => envelope_start(bytes),
+            _ => Vec::new(),
+        };
+        Ok(Verifier { data, point, id, start })
+    }
+
+    /// The signature in an armour that is, to the byte, what this key's envelopes look like; `None` for everything
+    /// else, which is then read with care for what is wrong with it.
+    fn signature_in(&self, armour: &str) -> Option<[u8; 64]> {
+        let lines = armour.strip_prefix(ARMOUR_BEGIN)?.strip_suffix(ARMOUR_END)?.as_bytes();
+        if self.start.is_empty() || lines.len() > 1024 {
+            return None;
+        }
+        let mut text = [0; 1024];
+        let mut length = 0;
+        for line in lines.chunks(ARMOUR_WIDTH + 1) {
+            // Every line is full but the last, and every one ends.
+            let (content, end) = line.split_at(line.len() - 1);
+            if end != b"\n" || content.contains(&b'\n') {
+                return None;
+            }
+            text[length..length + content.len()].copy_from_slice(content);
+            length += content.len();
+        }
+        let mut bytes = [0; 768];
+        let decoded = Base64::decode(&text[..length], &mut bytes).ok()?;
+        let signature = decoded.strip_prefix(self.start.as_slice())?.try_into().ok()?;
+        let mut again = [0; 1024];
+        let encoded = Base64::encode(decoded, &mut again).ok()?;
+        (encoded.as_bytes() == &text[..length]).then_some(signature)
     }
 
     /// The fingerprint of the key.
@@ -115,6 +149,27 @@ impl Verifier {
             _ => strict(signature.as_bytes(), &signed),
         }
     }
+}
+
+const ARMOUR_BEGIN: &str = "-----BEGIN SSH SIGNATURE-----\n";
+const ARMOUR_END: &str = "-----END SSH SIGNATURE-----\n";
+const ARMOUR_WIDTH: usize = 70;
+
+/// The fields of PROTOCOL.sshsig before the signature's 64 bytes, for an Ed25519 key.
+fn envelope_start(point: &[u8; 32]) -> Vec<u8> {
+    let string = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).expect("a few bytes");
+        [&length.to_be_bytes()[..], bytes].concat()
+    };
+    let key = [string(b"ssh-ed25519"), string(point)].concat();
+    let mut start = b"SSHSIG".to_vec();
+    start.extend(1u32.to_be_bytes());
+    for field in [&key[..], NAMESPACE.as_bytes(), b"", b"sha512"] {
+        start.extend(string(field));
+    }
+    let signature = [string(b"ssh-ed25519"), string(&[0; 64])].concat();
+    start.extend(&string(&signature)[..4 + signature.len() - 64]);
+    start
 }
 
 /// A point's y coordinate below the field's prime, 2^255−19, the sign bit aside (RFC 8032, section 5.1.3).
@@ -183,6 +238,16 @@ pub fn verify<'c>(
     body: &[u8],
     cache: &'c mut Vec<Verifier>,
 ) -> Result<&'c Verifier, SignatureError> {
+    let plain = cache.iter().enumerate().find_map(|(at, known)| Some((at, known.signature_in(armour)?)));
+    if let Some((index, signature)) = plain {
+        let signed = SshSig::signed_data(NAMESPACE, HashAlg::Sha512, body)
+            .map_err(|error| SignatureError::Envelope(error.to_string()))?;
+        let known = &cache[index];
+        return match known.point.verify_strict(&signed, &Ed25519Signature::from_bytes(&signature)) {
+            Ok(()) => Ok(known),
+            Err(_) => Err(SignatureError::Mismatch),
+        };
+    }
     let envelope = Envelope::parse(armour)?;
     let index = match cache.iter().position(|known| known.data == *envelope.key_data()) {
         Some(index) => index,
@@ -243,6 +308,28 @@ mod tests {
             if let Ok(text) = String::from_utf8(bytes) {
                 assert!(verifier.verify(&text, b"body").is_err(), "bit {bit}");
             }
+        }
+    }
+
+    #[test]
+    fn both_ways_of_reading_an_armour_agree() {
+        let signed = sign(&key(1), b"body").unwrap();
+        let mut cache = Vec::new();
+        verify(&signed, b"body", &mut cache).unwrap();
+        assert!(cache[0].signature_in(&signed).is_some(), "the short way is the one that is taken");
+        assert_eq!(verify(&signed, b"bodY", &mut cache).err(), Some(SignatureError::Mismatch));
+        let other = sign(&key(2), b"body").unwrap();
+        assert!(cache[0].signature_in(&other).is_none());
+        for bit in 0..signed.len() * 8 {
+            let mut bytes = signed.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let Ok(text) = String::from_utf8(bytes) else { continue };
+            let careful = Verifier::new(key(1).public_key()).unwrap().verify(&text, b"body");
+            assert!(careful.is_err() && verify(&text, b"body", &mut cache).is_err(), "bit {bit}");
+        }
+        for odd in [signed.replace('\n', "\r\n"), signed.trim_end().to_owned(), signed.replacen('\n', "", 1)]
+        {
+            assert!(cache[0].signature_in(&odd).is_none());
         }
     }
 
