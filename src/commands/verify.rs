@@ -141,6 +141,7 @@ impl Context {
                 revoked: &trust.revoked,
                 remembered: &remembered,
                 tree_of: &|commit| trees.get(&commit).copied(),
+                threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
         );
         let principal =
@@ -215,7 +216,10 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
         findings
             .retain(|f| f.receipt == Some(receipt) || f.chain.is_some_and(|chain| chains.contains(&chain)));
     }
-    Ok(describe(&trust, &picture, args, receipt, findings, withheld))
+    let report = describe(&trust, &picture, args, receipt, findings, withheld);
+    // The process ends here, and taking a long history apart first would only take time.
+    std::mem::forget(picture);
+    Ok(report)
 }
 
 /// The error for a chain that is not here.

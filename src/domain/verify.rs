@@ -74,6 +74,8 @@ pub struct Trust<'a> {
     pub remembered: &'a [EntryRef],
     /// The tree of a commit, where the commit is here.
     pub tree_of: &'a dyn Fn(Oid) -> Option<Oid>,
+    /// On how many threads entries are held against the ones before them.
+    pub threads: usize,
 }
 
 /// What is said about one chain.
@@ -120,10 +122,9 @@ struct Reach {
 
 /// Checks every entry, link, citation, mention and seal of `history`.
 pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
-    let mut findings = Vec::new();
+    let mut findings = check_links(history, trust.threads);
     for link in history.links.values() {
         findings.extend(link.findings.iter().cloned());
-        findings.extend(chain::check_link(link, before(history, link), |oid| history.links.get(oid)));
         check_repo(history, link, trust, &mut findings);
         check_binding(link, trust, &mut findings);
         if let Some(entry) = &link.entry
@@ -179,6 +180,29 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
     findings.dedup();
     verdict.findings = findings;
     verdict
+}
+
+/// Holds every entry against the one before it and those it cites.
+fn check_links(history: &History, threads: usize) -> Vec<Finding> {
+    /// Fewer are not worth a thread.
+    const WORTH_A_THREAD: usize = 2_000;
+    let check = |links: &[&Link]| -> Vec<Finding> {
+        let check =
+            |link: &&Link| chain::check_link(link, before(history, link), |oid| history.links.get(oid));
+        links.iter().flat_map(check).collect()
+    };
+    let links: Vec<&Link> = history.links.values().collect();
+    let share = links.len().div_ceil(threads.max(1)).max(WORTH_A_THREAD);
+    if links.len() <= share {
+        return check(&links);
+    }
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = links.chunks(share).map(|share| scope.spawn(move || check(share))).collect();
+        shares
+            .into_iter()
+            .flat_map(|share| share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// Findings about what an entry names, which say nothing against the entry itself.
