@@ -15,12 +15,7 @@ mod runs;
 /// Names the rules by which [`diff()`] chooses operations, as a proposal's entry states it. Another choice of
 /// rules or limits has another name; applying never depends on it.
 ///
-/// The rules, in `docs/format.md` as well: lines are matched by trimming what both files begin and end with, then
-/// by Myers' algorithm where the rest has at most [`runs::MYERS_LINES`] lines on both sides together, else by
-/// splitting it at lines that stand once on both sides, at most [`runs::DEPTH`] times over; what still exceeds the
-/// limit is removed and added whole. Blocks of three lines and more that leave one place and appear at another are
-/// moves, and removed lines are paired with added ones of the same region that have at least half their words in
-/// common.
+/// The rules stand in `docs/format.md`, section *The algorithm `myers-v1`*. Their limits are sizes, never a clock.
 pub const ALGORITHM: &str = "myers-v1";
 
 /// The table from `base` to `proposed`. Files that are equal in both cost nothing; both trees may leave them out.

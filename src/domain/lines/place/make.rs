@@ -63,13 +63,13 @@ fn blocked(request: &Request, ground: &Ground) -> BTreeSet<usize> {
         match ground.0[index] {
             None if request.still_absent(file) => arriving.push(index),
             Some((path, there)) => {
-                if takes(file, request.accepted, |op| matches!(op, Op::Rename)) && path != &file.path {
+                let takes =
+                    |wanted| takes(file, request.accepted, wanted) && !takes(file, request.applied, wanted);
+                if takes(|op| matches!(op, Op::Rename)) && path != &file.path {
                     leaving.insert(path);
                     arriving.push(index);
                 }
-                if takes(file, request.accepted, |op| matches!(op, Op::Delete))
-                    && Some(&there) == request.change.base.get(path)
-                {
+                if takes(|op| matches!(op, Op::Delete)) && Some(&there) == request.change.base.get(path) {
                     leaving.insert(path);
                 }
             }
