@@ -232,9 +232,10 @@ impl Judging<'_, '_> {
                 continue;
             }
             let (wanted, given) = (new.get((accepted + index) as usize - 1), then.get(from as usize - 1));
-            // The last line of a file may have to get a terminator where others follow it.
-            let same =
-                wanted == given || !wanted.ends_with(b"\n") && given.strip_suffix(terminator) == Some(wanted);
+            // The last line of a file has to get a terminator where others follow it, and only there.
+            let followed = from < then.len() as u64;
+            let completed = !wanted.ends_with(b"\n") && given.strip_suffix(terminator) == Some(wanted);
+            let same = wanted == given || followed && completed;
             if !same {
                 return Err(self.bad(row.index, "puts in other lines than were accepted"));
             }
