@@ -117,7 +117,6 @@ impl Judging<'_, '_> {
                 self.whole(placed, &op)?;
             }
         }
-        // Creating a file of lines and taking none of them gives an empty file, which `Change::check` has seen.
         if self.accepted.ops.iter().any(Op::is_text) { self.text(&placed, from) } else { Ok(()) }
     }
 
@@ -131,6 +130,8 @@ impl Judging<'_, '_> {
         };
         let right = match op {
             Op::Create if self.accepted.ops.len() == 1 => then == after,
+            // Of a file that has lines, none of them is the empty file, and never content taken whole.
+            Op::Create if self.file.ops.len() == 1 => content(then, self.blobs)?.is_empty(),
             Op::Create => true,
             Op::Delete => there == before,
             Op::Type => there == before && then == after,

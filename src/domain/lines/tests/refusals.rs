@@ -353,3 +353,31 @@ fn a_moved_base_keeps_lines_that_fit_and_names_the_others() {
     let turned = ["7", "8", "9", "10", "11", "12", "1", "2", "3", "4", "5", "6"];
     assert_eq!(outcome(&turned).2, [Why::Order]);
 }
+
+#[test]
+fn a_file_created_on_a_moved_base_holds_no_more_than_was_accepted() {
+    let mut world = World::default();
+    let (base, proposed) = (Files::new(), world.tree(&[("f", "a\nb")]));
+    let own = diff(&base, &proposed, &world.blobs).unwrap();
+    let change = Change::check(&own, &base, &proposed, &world.blobs).unwrap();
+    let (all, nothing) = (own.all(), LineSet::default());
+    let request = Request { change, accepted: &all, applied: &nothing, parent: &base };
+    let mut judge = |content: &str, ops: &str, from: Vec<u64>| {
+        let result = world.tree(&[("f", content)]);
+        let mut files = table(&[("f", None, &base, &result, ops)]).unwrap().files().to_vec();
+        files[0].from_lines = Some(from);
+        let placed = Table::new_placed(files).unwrap();
+        placed_is_right(&request, &placed, &result, &world.blobs).map_err(|error| error.to_string())
+    };
+    assert_eq!(judge("a\nb", r#"[["file+"],["+",1,1,2]]"#, vec![1, 2, 3]), Ok(()));
+    assert_eq!(judge("", r#"[["file+"]]"#, vec![1]), Ok(()));
+    assert_eq!(
+        judge("\0", r#"[["file+"]]"#, vec![1]),
+        Err("`f`, operation 1: does something else than was accepted".into())
+    );
+    assert_eq!(
+        judge("a\nb\n", r#"[["file+"],["+",1,1,2]]"#, vec![1, 2, 3]),
+        Err("`f`, operation 2: puts in other lines than were accepted".into())
+    );
+    assert!(judge("b", r#"[["file+"],["+",1,1,1]]"#, vec![1, 2]).is_err());
+}
