@@ -8,6 +8,7 @@ pub mod fact;
 pub mod finding;
 pub mod fold;
 pub mod ids;
+pub mod lines;
 pub mod presence;
 pub mod redact;
 pub mod revoked;
