@@ -188,7 +188,12 @@ fn recorder(ctx: &Context, changes: &mut Vec<String>) -> anyhow::Result<String> 
 /// that may be written, else below the user's own data folder.
 fn install_man_page(ctx: &Context) -> anyhow::Result<Option<PathBuf>> {
     let Some(page) = &ctx.env.man_page else { return Ok(None) };
-    let beside = ctx.env.program.as_ref().and_then(|program| Some(program.parent()?.parent()?.join("share")));
+    // On the path the program may be a link to where it really is; `man` goes by the path.
+    let on_path =
+        ctx.env.var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
+    let found = on_path.map(|folder| folder.join("git-receipt")).find(|program| program.is_file());
+    let program = found.or_else(|| ctx.env.program.clone());
+    let beside = program.and_then(|program| Some(program.parent()?.parent()?.join("share")));
     let own = ctx
         .env
         .var_os("XDG_DATA_HOME")

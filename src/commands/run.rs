@@ -259,6 +259,9 @@ fn record(
     ran.dirty = dirty;
     ran.files = changes.iter().map(|change| String::from_utf8_lossy(&change.path).into_owned()).collect();
     ran.notices.extend(ctx.notices.borrow().iter().cloned());
+    if outcome.timed_out {
+        ran.notices.push("the command was ended, as its time was up".into());
+    }
     ran.notices.push(format!("recorded in {}", target.receipt));
     Ok(ran)
 }
