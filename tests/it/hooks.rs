@@ -291,6 +291,12 @@ fn hostile_payloads_are_logged_and_nothing_else() {
         ),
     );
     fire(&repo, "Stop", json!({}));
+    let raw = b"{\"session_id\": \"s\", \"hook_event_name\": \"Notification\", \"message\": \"\xff\"}";
+    fire_bytes(&repo, &repo.path, raw);
+    let log = hook_log(&repo);
+    for said in ["is no plain name", "is outside of the repository", "keeps its first", "was no UTF-8"] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
     assert_eq!(std::fs::read_to_string(outside).unwrap(), "mine\n");
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
     let mut names: Vec<_> =

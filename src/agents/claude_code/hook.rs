@@ -21,8 +21,26 @@ pub struct Payload {
     pub directory: Option<String>,
     /// How the agent is allowed to work.
     pub mode: Option<String>,
+    /// Whether bytes that are no UTF-8 were replaced.
+    pub repaired: bool,
     /// What happened.
     pub event: Event,
+}
+
+impl Payload {
+    /// What is odd about it, though it can be recorded.
+    pub fn oddities(&self) -> Vec<String> {
+        let mut odd = Vec::new();
+        if self.repaired {
+            odd.push("the payload was no UTF-8, and bytes that were none were replaced".to_owned());
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+        if self.session.len() > 128 || self.session.contains("..") || !self.session.chars().all(plain) {
+            let shown: String = self.session.escape_debug().take(100).collect();
+            odd.push(format!("session id `{shown}` is no plain name, and is taken as text only"));
+        }
+        odd
+    }
 }
 
 /// What happened.
@@ -98,11 +116,10 @@ const NAME_MAX: usize = 4096;
 /// # Errors
 /// When it is no JSON object, or lacks its session or its event's name.
 pub fn read(bytes: &[u8]) -> Result<Payload, PayloadError> {
-    let value: Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
-        Err(_) => serde_json::from_str(&String::from_utf8_lossy(bytes))
-            .map_err(|error| PayloadError::NotAnObject(error.to_string()))?,
-    };
+    let said = String::from_utf8_lossy(bytes);
+    let repaired = matches!(said, std::borrow::Cow::Owned(_));
+    let value: Value =
+        serde_json::from_str(&said).map_err(|error| PayloadError::NotAnObject(error.to_string()))?;
     if !value.is_object() {
         return Err(PayloadError::NotAnObject("it is of another type".into()));
     }
@@ -121,6 +138,7 @@ pub fn read(bytes: &[u8]) -> Result<Payload, PayloadError> {
         transcript: own("transcript_path"),
         directory: own("cwd"),
         mode: own("permission_mode"),
+        repaired,
         event: event(&name, &value).unwrap_or(Event::Other(name)),
     })
 }

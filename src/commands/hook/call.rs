@@ -1,7 +1,7 @@
 //! One tool call: noted before it, recorded after it, as a single entry with what it looked up and which checks it
 //! ran.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::claude_code;
 use super::session::{CallBegun, FileBefore, Locked, Root};
@@ -21,6 +21,8 @@ use crate::domain::secret_paths::looks_secret;
 
 /// A file larger than this is not hashed.
 const FILE_MAX: u64 = 64 * 1024 * 1024;
+/// Content larger than this keeps its ends only.
+const WHOLE_MAX: usize = 16 * 1024 * 1024;
 
 /// Before a call: notes it, with what stands in the file that it will edit and the tree that a check will run on.
 /// Nothing is recorded yet, and no other hook is waited for.
@@ -90,6 +92,9 @@ pub(super) fn asked(ctx: &Context, payload: &Payload, used: &ToolUse) -> anyhow:
 
 /// After a call: one entry for it, and what follows from it.
 pub(super) fn ended(ctx: &Context, payload: &Payload, used: &ToolUse, ending: &Ending) -> anyhow::Result<()> {
+    if let Some(length) = ending.text.as_ref().map(String::len).filter(|length| *length > WHOLE_MAX) {
+        ctx.notice(format!("output of {length} bytes keeps its first and its last MiB"));
+    }
     let mut session = Locked::enter(ctx, payload)?;
     let digest = input_digest(used);
     let key = used.id.clone().unwrap_or_else(|| digest.clone());
@@ -301,7 +306,14 @@ fn confirm(called: &mut ToolCalled, session: &Locked<'_>, begun: Option<&CallBeg
 fn edited_file(session: &Locked<'_>, called: &mut ToolCalled, begun: Option<&CallBegun>) -> Option<GitPath> {
     session.root.here.as_ref()?;
     let [file] = called.files.as_mut_slice() else { return None };
-    if Path::new(&*file.path.to_string()).is_absolute() {
+    let path = file.path.to_string();
+    if Path::new(&*path).is_absolute()
+        || Path::new(&*path).components().any(|part| part == Component::ParentDir)
+    {
+        session.ctx.notice(format!(
+            "`{}` is outside of the repository, and nothing is said of its content",
+            path.escape_debug()
+        ));
         return None;
     }
     let (exists, after) = blob_of(session.ctx, &session.root, &file.path);

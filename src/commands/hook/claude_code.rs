@@ -26,6 +26,7 @@ const GRACE: std::time::Duration = std::time::Duration::from_millis(300);
 /// When it cannot be read or recorded.
 pub(super) fn take(ctx: &Context, bytes: &[u8]) -> anyhow::Result<()> {
     let payload = hook::read(bytes)?;
+    payload.oddities().into_iter().for_each(|odd| ctx.notice(odd));
     match &payload.event {
         Event::SessionStarted { model } => {
             let mut session = Locked::enter(ctx, &payload)?;
