@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::git_hooks::noted;
 use super::target::Target;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
@@ -82,7 +83,18 @@ pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bo
     let subject: String = ctx.store.subject_of(commit)?.chars().take(200).collect();
     let mut bound = Bound { commit: commit.to_hex(), receipts: Vec::new() };
     let mut lines = Vec::new();
+    let tied = noted(ctx, commit)?;
     for target in targets {
+        // Tied already, perhaps by following a rewrite.
+        if let Some((receipt, entry)) = tied.iter().find(|(receipt, _)| *receipt == target.receipt) {
+            bound.receipts.push(BoundReceipt {
+                receipt: receipt.to_string(),
+                chain: entry.chain.to_string(),
+                seq: entry.seq,
+                existing: true,
+            });
+            continue;
+        }
         let fact = Fact::CommitBound(CommitBound { commit, tree, parent_tree, subject: subject.clone() });
         let draft = Draft::new(Some(target.receipt), &subject, fact).once(format!(
             "bound:{}:{}",
@@ -99,7 +111,9 @@ pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bo
             existing: appended.existing,
         });
     }
-    ctx.note_bindings(&lines);
+    if !lines.is_empty() {
+        ctx.note_bindings(&lines);
+    }
     Ok(bound)
 }
 

@@ -192,7 +192,7 @@ fn holds_work(ctx: &Context, change: &TreeChange, file: &FileChange) -> anyhow::
 
 /// The receipts that the note of a commit names, with the entry that bound each to this very commit: git copies notes
 /// of rewritten commits along, whatever became of the work.
-fn noted(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<(ReceiptId, EntryRef)>> {
+pub(super) fn noted(ctx: &Context, commit: Oid) -> anyhow::Result<Vec<(ReceiptId, EntryRef)>> {
     let mut bound: BTreeMap<ReceiptId, EntryRef> = BTreeMap::new();
     for line in ctx.store.note_of(commit)?.unwrap_or_default().lines() {
         let Some((receipt, entry)) = line.split_once(' ') else { continue };

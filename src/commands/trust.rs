@@ -61,14 +61,14 @@ impl Context {
             return Ok(trust);
         };
         if let Some(text) = self.store.file_at(root, SIGNERS_FILE)? {
-            let text = String::from_utf8_lossy(&text);
+            let text = utf8(&text, SIGNERS_FILE, root)?;
             trust.signers = text.parse().map_err(|error: crate::domain::signers::SignersError| {
                 user_error(format!("`{SIGNERS_FILE}` at `{}`: {error}", root.to_hex()), error.hint())
             })?;
             trust.source = Some(format!("{SIGNERS_FILE} at {}", &root.to_hex()[..12]));
         }
         if let Some(text) = self.store.file_at(root, REVOKED_FILE)? {
-            let text = String::from_utf8_lossy(&text);
+            let text = utf8(&text, REVOKED_FILE, root)?;
             trust.revoked = text.parse().map_err(|error: crate::domain::revoked::RevokedError| {
                 user_error(format!("`{REVOKED_FILE}` at `{}`: {error}", root.to_hex()), error.hint())
             })?;
@@ -100,4 +100,13 @@ impl Context {
         }
         Ok(keys)
     }
+}
+
+/// Text of a file that trust rests on: bytes that are no UTF-8 could stand for any name.
+fn utf8<'a>(bytes: &'a [u8], name: &str, root: crate::domain::ids::Oid) -> anyhow::Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let message =
+            format!("`{name}` at `{}` is no UTF-8 from byte {} on", root.to_hex(), error.valid_up_to());
+        user_error(message, "write the file in UTF-8 and commit it")
+    })
 }

@@ -159,7 +159,8 @@ impl Context {
                 Fact::LinesApplied(applied) => applied.commit,
                 _ => continue,
             };
-            if let Some(tree) = self.store.tree_of(commit)? {
+            // One that cannot be read says as little as one that is not here.
+            if let Ok(Some(tree)) = self.store.tree_of(commit) {
                 trees.insert(commit, tree);
             }
         }
@@ -209,12 +210,13 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
         None => None,
     };
     if let Some(chain) = args.chain {
-        findings.retain(|finding| finding.chain == Some(chain));
+        // What nobody owns may be of this chain: an entry that cannot be read does not say where it belongs.
+        findings.retain(|finding| finding.chain.is_none_or(|found| found == chain));
     }
     if let Some(receipt) = receipt {
         let chains = chains_of(&picture, receipt);
         findings
-            .retain(|f| f.receipt == Some(receipt) || f.chain.is_some_and(|chain| chains.contains(&chain)));
+            .retain(|f| f.receipt == Some(receipt) || f.chain.is_none_or(|chain| chains.contains(&chain)));
     }
     let report = describe(&trust, &picture, args, receipt, findings, withheld);
     // The process ends here, and taking a long history apart first would only take time.

@@ -181,7 +181,10 @@ fn check_opening(link: &Link, body: &Body, say: &mut impl FnMut(Code, String)) {
         return say(Code::BadOpening, format!("chain starts with `{}`", body.fact.kind()));
     };
     match opened.public_key.parse::<ssh_key::PublicKey>() {
-        Ok(key) if key.to_openssh().ok().as_deref() != Some(opened.public_key.as_str()) => {
+        Ok(key)
+            if ssh_key::PublicKey::from(key.key_data().clone()).to_openssh().ok().as_deref()
+                != Some(opened.public_key.as_str()) =>
+        {
             say(Code::BadOpening, "`public_key` is not an OpenSSH line without comment".into());
         }
         Ok(key) if KeyId::of(&key) != body.signer => {

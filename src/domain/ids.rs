@@ -354,8 +354,8 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     const FORM: &'static str = "a time of the form `2026-11-21T02:36:00.123Z`";
-    /// The first millisecond of the year 10000, which the text form cannot write.
-    const END: i64 = 253_402_300_800_000;
+    /// The first millisecond that is not taken: 9999-12-30T22:00:01Z, where every time zone is still in the year 9999.
+    const END: i64 = 253_402_207_201_000;
 
     /// Takes milliseconds since 1970-01-01T00:00:00Z, moved into the years 1970 to 9999 if outside.
     pub fn from_unix_ms(ms: i64) -> Self {

@@ -162,10 +162,20 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
         .filter(|finding| !blames_others(finding.code))
         .filter_map(|finding| finding.commit)
         .collect();
+    // What is wrong where a chain starts is wrong with all of it.
+    let foreign: HashSet<ChainId> = findings
+        .iter()
+        .filter(|finding| matches!(finding.code, Code::WrongRepo | Code::BadOpening | Code::WrongKey))
+        .filter(|finding| finding.code == Code::WrongRepo || finding.seq == Some(0))
+        .filter_map(|finding| finding.chain)
+        .collect();
     let mut verdict = Verdict { entries: history.links.len() as u64, chains, ..Default::default() };
     for link in history.links.values() {
         let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) else { continue };
-        if broken.contains(&link.commit) || revoked.contains(&link.commit) {
+        if broken.contains(&link.commit)
+            || revoked.contains(&link.commit)
+            || foreign.contains(&entry.body.chain)
+        {
             continue;
         }
         if (trust.knows)(&entry.body.signer) {
@@ -380,13 +390,13 @@ fn check_equivocation(history: &History, findings: &mut Vec<Finding>) {
     }
     for mut claimants in places.into_values().filter(|links| links.len() > 1) {
         claimants.sort_by_key(|link| link.commit);
-        for link in &claimants {
-            let others: Vec<_> = claimants
-                .iter()
-                .filter(|other| other.commit != link.commit)
-                .map(|other| format!("`{}`", other.commit))
-                .collect();
-            let message = format!("the same place is claimed by {}", others.join(", "));
+        for (at, link) in claimants.iter().enumerate() {
+            let other = &claimants[usize::from(at == 0)];
+            let more = match claimants.len() - 2 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!("the same place is claimed by `{}`{more}", other.commit);
             findings.push(link.finding(Code::Equivocation, message));
         }
     }

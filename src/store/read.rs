@@ -17,6 +17,7 @@ impl Store {
     pub fn chain_refs(&self) -> Result<(Vec<ChainRef>, Vec<String>), StoreError> {
         let (mut refs, mut odd) = (Vec::new(), Vec::new());
         for prefix in [names::CHAINS, names::SEALED, names::REMOTES] {
+            odd.extend(self.symbolic_refs(prefix)?);
             for (name, tip) in self.list_refs(prefix)? {
                 match parse_chain_ref(&name, tip) {
                     Some(Some(found)) => refs.push(found),
@@ -103,8 +104,9 @@ impl Store {
                 missing.push(MissingCommit { commit, named_by, shallow, damaged });
                 continue;
             };
-            for parent in parents_of(&bytes) {
-                queue.push((parent, Some(commit)));
+            // A commit that is no entry is a finding, and what lies behind it is somebody's history, not a chain.
+            if bytes.ends_with(b"-----END SSH SIGNATURE-----\n") {
+                queue.extend(parents_of(&bytes).map(|parent| (parent, Some(commit))));
             }
             batch.push((commit, bytes));
             if batch.len() == batch_size {

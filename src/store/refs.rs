@@ -85,6 +85,28 @@ impl Store {
         Ok(refs)
     }
 
+    /// The refs below `prefix` that only name other refs, which no chain's does.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn symbolic_refs(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        if self.uses_git_for_refs() {
+            let args = ["for-each-ref", "--format=%(symref) %(refname)", prefix];
+            let out = git::run(self.git_dir(), &args, None)?;
+            let lines = String::from_utf8_lossy(&out).into_owned();
+            let symbolic = lines.lines().filter(|line| !line.starts_with(' '));
+            return Ok(symbolic.filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).collect());
+        }
+        let platform = self.repo.references().map_err(StoreError::read("refs"))?;
+        let mut symbolic = Vec::new();
+        for found in platform.prefixed(prefix).map_err(StoreError::read("refs"))?.flatten() {
+            if found.try_id().is_none() {
+                symbolic.push(found.name().as_bstr().to_string());
+            }
+        }
+        Ok(symbolic)
+    }
+
     /// Where HEAD is.
     ///
     /// # Errors

@@ -382,30 +382,32 @@ impl Store {
             more => format!("receipt: {} entries to {}", more.len(), tip.entry.seq),
         };
         let moved = RefMove { name, expected: chain.expected, new: Some(tip.commit), reflog: true, message };
+        let sync = self.config_bool("receipt.fsync").unwrap_or(false);
+        if sync {
+            // Before the ref names them: a power cut must not leave a chain that ends in nothing.
+            self.sync_objects(written)?;
+        }
         self.move_refs(&[moved])?;
-        if self.config_bool("receipt.fsync").unwrap_or(false) {
-            self.sync(chain.writer.chain, written)?;
+        if sync {
+            self.sync_ref(chain.writer.chain)?;
         }
         Ok(())
     }
 
-    /// Flushes the new commits and the chain's ref to the disk, where configuration asks for that.
-    fn sync(&self, chain: ChainId, written: &[Written]) -> Result<(), StoreError> {
-        let objects = self.repo.objects.store_ref().path().to_owned();
-        let loose = written.iter().map(|entry| {
+    /// Flushes the new commits to the disk.
+    fn sync_objects(&self, written: &[Written]) -> Result<(), StoreError> {
+        let objects = self.repo.objects.store_ref().path();
+        written.iter().try_for_each(|entry| {
             let hex = entry.tip.commit.to_hex();
-            objects.join(&hex[..2]).join(&hex[2..])
-        });
-        let ref_file = self.common_dir().join(format!("{}{chain}", names::CHAINS));
-        for path in loose.chain(std::iter::once(ref_file)) {
-            match std::fs::File::open(&path) {
-                Ok(file) => file.sync_all().map_err(StoreError::io("flush", &path))?,
-                // A reftable has no file of that name.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StoreError::io("flush", &path)(error)),
-            }
-        }
-        Ok(())
+            flush(&objects.join(&hex[..2]).join(&hex[2..]))
+        })
+    }
+
+    /// Flushes the chain's ref and its folder to the disk.
+    fn sync_ref(&self, chain: ChainId) -> Result<(), StoreError> {
+        let path = self.common_dir().join(format!("{}{chain}", names::CHAINS));
+        flush(&path)?;
+        path.parent().map_or(Ok(()), flush)
     }
 
     /// Updates the hints; the append stands whether or not this works.
@@ -742,6 +744,15 @@ impl Store {
     ) -> Result<Oid, StoreError> {
         let bytes = plain_commit(tree, parents, author, self.now(), message);
         self.write_object(Kind::Commit, &bytes)
+    }
+}
+
+/// Flushes a file or folder; a reftable has no file of a ref's name.
+fn flush(path: &std::path::Path) -> Result<(), StoreError> {
+    match std::fs::File::open(path) {
+        Ok(file) => file.sync_all().map_err(StoreError::io("flush", path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StoreError::io("flush", path)(error)),
     }
 }
 

@@ -93,6 +93,9 @@ fn existing_hooks_keep_their_arguments_input_name_and_exit_code() {
     );
     let (log, _) = repo.json(&["log", "--all", "--kind", "commit.rebound"]);
     assert_eq!(log["entries"][0]["data"]["to"], format!("sha1:{new}"));
+    let receipt = log["entries"][0]["receipt"].as_str().unwrap();
+    let (again, _) = repo.json(&["bind", receipt, "HEAD"]);
+    assert_eq!(again["receipts"][0]["existing"], true, "tied already, by following the amend");
     let mut refused = repo.command("git", &repo.path, &["commit", "-qm", "refuse", "--allow-empty"]);
     refused.env("PATH", with_program(&repo));
     assert!(!refused.output().unwrap().status.success(), "the old hook's word counts");

@@ -444,7 +444,7 @@ impl Render for Verified {
             if let Some(commit) = &finding.commit {
                 place.push_str(&format!(" commit {commit}"));
             }
-            text.line(format!("{head}: {}", safe_lines(&finding.message)));
+            text.line(format!("{head}: {}", safe(&finding.message)));
             if !place.is_empty() {
                 text.line(format!("    in {}", place.trim()));
             }
