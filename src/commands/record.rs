@@ -10,7 +10,9 @@ use super::target::Target;
 use super::{Context, Report, user_error};
 use crate::domain::canonical;
 use crate::domain::entry::Draft;
+use crate::domain::fact::data::GateChecked;
 use crate::domain::fact::{Fact, KINDS, ReadFact};
+use crate::domain::fold::may_follow_closing;
 use crate::domain::ids::Oid;
 use crate::store::NoteLine;
 
@@ -120,6 +122,7 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
     if works {
         ctx.check_may_work(target)?;
     }
+    check_moves(ctx, target, &drafts)?;
     let closes = drafts.iter().any(|draft| matches!(draft.fact, Fact::ReceiptClosed(_)));
     let bound: Vec<(usize, Oid)> = drafts
         .iter()
@@ -179,6 +182,54 @@ fn title_of(fact: &Fact) -> String {
         Fact::SnapshotTaken(snapshot) => snapshot.label.clone().unwrap_or_default(),
         _ => String::new(),
     }
+}
+
+/// Refuses what would be a finding for ever after: an entry cannot be taken back.
+fn check_moves(ctx: &Context, target: Target, drafts: &[Draft]) -> anyhow::Result<()> {
+    let mut closed = false;
+    let mut snapshots: Vec<Oid> = Vec::new();
+    for draft in drafts {
+        if closed && !may_follow_closing(&draft.fact) {
+            let message = format!("`{}` cannot follow the closing of the receipt", draft.fact.kind());
+            return Err(user_error(message, "put it before `receipt.closed`, or open another receipt"));
+        }
+        match &draft.fact {
+            Fact::ReceiptClosed(_) => closed = true,
+            Fact::SnapshotTaken(snapshot) => snapshots.push(snapshot.worktree),
+            Fact::GateChecked(gate) => check_gate(ctx, target, gate, &snapshots)?,
+            Fact::CommitBound(bound) => {
+                let tree = ctx.store.tree_of(bound.commit)?;
+                if tree.is_some_and(|tree| tree != bound.tree) {
+                    let message =
+                        format!("commit `{}` has another tree than the binding says", bound.commit.to_hex());
+                    return Err(user_error(message, "`git receipt bind` fills it in"));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a check on a dirty tree that nobody could look at again.
+fn check_gate(ctx: &Context, target: Target, gate: &GateChecked, snapshots: &[Oid]) -> anyhow::Result<()> {
+    let known = !gate.dirty || gate.tree == ctx.store.null_id() || snapshots.contains(&gate.tree);
+    if known || has_snapshot(ctx, target, gate.tree)? {
+        return Ok(());
+    }
+    let name = gate.gate.escape_debug();
+    let message = format!("gate `{name}` ran on a dirty tree of which there is no snapshot");
+    Err(user_error(message, "record a `snapshot.taken` of that tree before it"))
+}
+
+/// Whether the receipt holds a snapshot of `tree`.
+fn has_snapshot(ctx: &Context, target: Target, tree: Oid) -> anyhow::Result<bool> {
+    let history = ctx.store.read_history()?;
+    let mut entries = history.links.values().filter_map(|link| link.entry.as_ref());
+    Ok(entries.any(|entry| {
+        let of_receipt = entry.body.receipt == Some(target.receipt);
+        matches!(&entry.body.fact, Fact::SnapshotTaken(snapshot) if of_receipt && snapshot.worktree == tree)
+    }))
 }
 
 /// Reads one line as a draft.

@@ -211,6 +211,10 @@ fn record(
     before: Option<(Oid, bool)>,
     outcome: &child::Outcome,
 ) -> anyhow::Result<Ran> {
+    if !own {
+        // The command may have taken long, and somebody may have closed the receipt meanwhile.
+        ctx.check_may_work(target)?;
+    }
     let after = worktree(ctx)?;
     let changes = match (before, after) {
         (Some((before, _)), Some((after, _))) => ctx.store.tree_changes(before, after)?,

@@ -154,6 +154,27 @@ fn a_gate_stands_on_the_tree_it_ran_on() {
 }
 
 #[test]
+fn a_gate_on_a_tree_that_an_earlier_turn_left_is_proven_in_its_own_receipt() {
+    for snapshots in ["turns", "edits", "off"] {
+        let repo = TestRepo::new();
+        repo.git(&["config", "receipt.snapshots", snapshots]);
+        std::fs::write(repo.path.join("file"), "dirty\n").unwrap();
+        fire(&repo, "UserPromptSubmit", json!({"prompt": "first"}));
+        fire(&repo, "Stop", json!({}));
+        fire(&repo, "UserPromptSubmit", json!({"prompt": "second"}));
+        for id in ["t1", "t2"] {
+            let tests = call(id, "Bash", json!({"command": "cargo test"}));
+            fire(&repo, "PreToolUse", tests.clone());
+            let detail = json!({"stdout": "ok", "stderr": "", "interrupted": false});
+            fire(&repo, "PostToolUse", with(tests, json!({"tool_response": detail})));
+        }
+        fire(&repo, "Stop", json!({}));
+        assert_eq!(entries(&repo, "gate.checked").len(), 2);
+        repo.assert_clean(&repo.path);
+    }
+}
+
+#[test]
 fn results_that_come_after_the_end_stay_legal() {
     let repo = TestRepo::new();
     fire(&repo, "UserPromptSubmit", json!({"prompt": "go"}));

@@ -14,6 +14,30 @@ fn record(repo: &TestRepo, args: &[&str], lines: &str) -> std::process::Output {
 }
 
 #[test]
+fn what_the_receipt_does_not_allow_is_refused_before_it_is_signed() {
+    let repo = TestRepo::new();
+    repo.receipt(&["open", "-m", "Moves"]);
+    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let commit = repo.git(&["rev-parse", "HEAD"]);
+    let zeros = "0".repeat(40);
+    let close =
+        r#"{"kind":"receipt.closed","data":{"status":"completed","output":{"text":""},"summary":""}}"#;
+    let gate = format!(
+        r#"{{"kind":"gate.checked","data":{{"gate":"t","command":["t"],"exit_code":0,"result":"passed","duration_ms":1,"tree":"sha1:{tree}","dirty":true}}}}"#
+    );
+    let bound = format!(
+        r#"{{"kind":"commit.bound","data":{{"commit":"sha1:{commit}","tree":"sha1:{zeros}","subject":"x"}}}}"#
+    );
+    for lines in [format!("{close}\n{close}\n"), gate, bound] {
+        let file = repo.folder.path().join("lines");
+        std::fs::write(&file, lines).unwrap();
+        let output = repo.try_receipt(&["record", "--atomic", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+    }
+    assert_eq!(repo.verify().1, 0);
+}
+
+#[test]
 fn run_keeps_exit_code_output_and_tree_and_touches_nothing() {
     let repo = TestRepo::new();
     std::fs::write(repo.path.join("file"), "two\n").unwrap();

@@ -31,8 +31,8 @@ pub(super) struct State {
     pub model: Option<String>,
     /// The first directory that the session worked in.
     pub root: Option<String>,
-    /// The tree of the newest snapshot.
-    pub snapshot: Option<Oid>,
+    /// The newest snapshot: its receipt and its tree.
+    pub snapshot: Option<(ReceiptId, Oid)>,
     /// Whether the last thing was that the person stopped a call.
     pub stopped_by_person: bool,
 }

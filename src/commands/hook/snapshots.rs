@@ -54,7 +54,7 @@ impl Locked<'_> {
         }
     }
 
-    /// A snapshot of `worktree`, unless the newest one is the same.
+    /// A snapshot of `worktree`, unless the receipt's newest one is the same.
     pub fn snapshot(&mut self, worktree: &Worktree, receipt: ReceiptId, label: &str) -> Option<Draft> {
         let fact =
             SnapshotTaken { label: Some(label.to_owned()), worktree: worktree.tree, index: worktree.index };
@@ -63,7 +63,7 @@ impl Locked<'_> {
 
     /// A snapshot after the named file was edited: nothing else is looked at.
     pub fn snapshot_of_edit(&mut self, path: &GitPath, receipt: ReceiptId) -> Option<Draft> {
-        let from = self.state.snapshot.filter(|tree| self.ctx.store.has_object(*tree));
+        let from = self.state.snapshot.map(|(_, tree)| tree).filter(|tree| self.ctx.store.has_object(*tree));
         let redactor = self.ctx.redactor().ok()?;
         let care = Care::new(&redactor);
         let Some(from) = from else {
@@ -99,10 +99,11 @@ impl Locked<'_> {
     }
 
     fn draft(&mut self, fact: SnapshotTaken, receipt: ReceiptId, label: &str) -> Option<Draft> {
-        if self.state.snapshot == Some(fact.worktree) {
+        // What an earlier receipt holds is no evidence of this one.
+        if self.state.snapshot == Some((receipt, fact.worktree)) {
             return None;
         }
-        self.state.snapshot = Some(fact.worktree);
+        self.state.snapshot = Some((receipt, fact.worktree));
         Some(Draft::new(Some(receipt), label, Fact::SnapshotTaken(fact)))
     }
 

@@ -10,7 +10,7 @@ mod receipt;
 use std::collections::BTreeMap;
 
 pub use order::Placed;
-pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step, may_come_late};
+pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step, may_come_late, may_follow_closing};
 
 use super::chain::Link;
 use super::fact::Fact;

@@ -332,6 +332,11 @@ fn tally<'d>(decisions: impl Iterator<Item = &'d Decided>) -> (LineSet, LineSet)
     (accepted.minus(&rejected), rejected)
 }
 
+/// Whether anything of this sort may be said of a closed receipt.
+pub fn may_follow_closing(fact: &Fact) -> bool {
+    !matches!(after_closing(fact), AfterClosing::Never)
+}
+
 /// Whether the owner may state a fact of work after closing, as something that arrives late.
 pub fn may_come_late(fact: &Fact) -> bool {
     matches!(after_closing(fact), AfterClosing::ArrivesLate)
