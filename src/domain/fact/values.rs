@@ -410,7 +410,12 @@ impl LineSet {
 
     /// Whether any line is in both.
     pub fn intersects(&self, other: &LineSet) -> bool {
-        self.0.iter().any(|&(a, b)| other.0.iter().any(|&(c, d)| a <= d && c <= b))
+        self.0.iter().any(|&(a, b)| other.from(a).first().is_some_and(|&(c, _)| c <= b))
+    }
+
+    /// The ranges that do not end before `line`; they stand in order and apart.
+    fn from(&self, line: u64) -> &[(u64, u64)] {
+        &self.0[self.0.partition_point(|&(_, last)| last < line)..]
     }
 }
 
@@ -468,7 +473,7 @@ impl LineSet {
         let mut left = Vec::new();
         for &(first, last) in &self.0 {
             let mut from = first;
-            for &(a, b) in other.0.iter().filter(|&&(a, b)| a <= last && b >= first) {
+            for &(a, b) in other.from(first).iter().take_while(|&&(a, _)| a <= last) {
                 if a > from {
                     left.push((from, a - 1));
                 }
