@@ -486,3 +486,29 @@ impl LineSet {
         LineSet(left)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::LineSet;
+
+    fn set(numbers: &BTreeSet<u64>) -> LineSet {
+        LineSet::from_ranges(numbers.iter().map(|number| (*number, *number)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn selections_are_the_sets_that_they_stand_for(
+            ours in prop::collection::btree_set(1_u64..40, 0..30),
+            theirs in prop::collection::btree_set(1_u64..40, 0..30),
+        ) {
+            let (a, b) = (set(&ours), set(&theirs));
+            prop_assert_eq!(a.minus(&b), set(&(&ours - &theirs)));
+            prop_assert_eq!(a.union(&b), set(&(&ours | &theirs)));
+            prop_assert_eq!(a.intersects(&b), !ours.is_disjoint(&theirs));
+        }
+    }
+}
