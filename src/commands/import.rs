@@ -176,7 +176,7 @@ fn import(ctx: &Context, file: &Path, session: Session) -> anyhow::Result<Import
         }
         let receipt = *receipts.entry(step.prompt).or_insert_with(|| ctx.store.new_receipt_id(time));
         let mut fact = step.fact.clone();
-        shorten_summary(&mut fact, &redactor);
+        shorten_summary(&mut fact, redactor);
         let draft = Draft::new(Some(receipt), &step.title, fact);
         drafts.push(draft.once(step.once.clone()));
         draft_times.push(time);

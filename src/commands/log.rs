@@ -225,10 +225,7 @@ pub fn trace(ctx: &Context, args: &TraceArgs) -> anyhow::Result<Traced> {
     let target = ctx.find_receipt(&args.receipt)?;
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
-    let Some(receipt) = picture.folded.receipt(target.receipt) else {
-        let message = format!("receipt `{}` has no sound opening", target.receipt);
-        return Err(user_error(message, "`git receipt verify` says what is wrong"));
-    };
+    let receipt = picture.receipt(target.receipt)?;
     let steps = receipt.steps.iter().filter_map(|step| {
         let body = &picture.link(&step.commit)?.entry.as_ref()?.body;
         let (name, outcome, duration_ms) = describe(&body.fact, &body.title);

@@ -78,6 +78,7 @@ pub struct Context {
     /// Words for the person, said after the command.
     pub notices: std::cell::RefCell<Vec<String>>,
     signer: std::cell::OnceCell<Signer>,
+    redactor: std::cell::OnceCell<Redactor>,
 }
 
 impl Context {
@@ -94,12 +95,22 @@ impl Context {
             entropy: env::entropy,
             settings: env.settings(),
         })?;
-        Ok(Context { env, store, now, notices: Default::default(), signer: Default::default() })
+        Ok(Context {
+            env,
+            store,
+            now,
+            notices: Default::default(),
+            signer: Default::default(),
+            redactor: Default::default(),
+        })
     }
 
-    /// Says something to the person when the command is done.
+    /// Says something to the person when the command is done, once.
     pub fn notice(&self, text: impl Into<String>) {
-        self.notices.borrow_mut().push(text.into());
+        let (text, mut notices) = (text.into(), self.notices.borrow_mut());
+        if !notices.contains(&text) {
+            notices.push(text);
+        }
     }
 
     /// The folder of this machine's keys.
@@ -171,8 +182,14 @@ impl Context {
     ///
     /// # Errors
     /// When a pattern of the user's is none.
-    pub fn redactor(&self) -> anyhow::Result<Redactor> {
-        Redactor::new(&self.store.config_all("receipt.redact")).context("configuration `receipt.redact`")
+    pub fn redactor(&self) -> anyhow::Result<&Redactor> {
+        if let Some(redactor) = self.redactor.get() {
+            return Ok(redactor);
+        }
+        // A pattern costs more to compile than an entry to write, so each is compiled once.
+        let patterns = self.store.config_all("receipt.redact");
+        let redactor = Redactor::new(&patterns).context("configuration `receipt.redact`")?;
+        Ok(self.redactor.get_or_init(|| redactor))
     }
 
     /// Name and address for author lines: git's committer, else what the system knows.
@@ -245,7 +262,7 @@ impl Context {
             name,
             email,
             repo: self.repo_id()?,
-            redactor: &redactor,
+            redactor,
             times,
             repeats,
         };

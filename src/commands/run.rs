@@ -199,7 +199,7 @@ fn worktree(ctx: &Context) -> anyhow::Result<Option<(Oid, bool)>> {
     if ctx.store.work_dir().is_none() {
         return Ok(None);
     }
-    let tree = ctx.store.write_worktree()?;
+    let tree = ctx.careful_worktree()?;
     Ok(Some((tree.tree, tree.dirty)))
 }
 

@@ -66,10 +66,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
     let target = ctx.find_receipt(&args.receipt)?;
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
-    let Some(receipt) = picture.folded.receipt(target.receipt) else {
-        let message = format!("receipt `{}` has no sound opening", target.receipt);
-        return Err(user_error(message, "`git receipt verify` says what is wrong"));
-    };
+    let receipt = picture.receipt(target.receipt)?;
     let summary = summarize(receipt, &picture, &trust);
     let all: Vec<&Fact> = facts(receipt, &picture).collect();
     let task = match all.first() {

@@ -7,7 +7,9 @@ use super::{Context, Report};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::SnapshotTaken;
+use crate::domain::fact::values::GitPath;
 use crate::domain::secret_paths::looks_secret;
+use crate::store::{Care, Worktree};
 
 /// Keep the working tree and the index as a point to go back to
 ///
@@ -42,6 +44,30 @@ pub struct Snapshot {
 
 impl Report for Snapshot {
     const NAME: &'static str = "snapshot";
+}
+
+impl Context {
+    /// The working tree for a record that nobody asked for one by one: without what looks secret, which is told.
+    ///
+    /// # Errors
+    /// As [`Store::write_worktree`](crate::store::Store::write_worktree).
+    pub fn careful_worktree(&self) -> anyhow::Result<Worktree> {
+        let care = Care::new(self.redactor()?);
+        let written = self.store.write_worktree_with(&care);
+        self.tell_held(&care);
+        Ok(written?)
+    }
+
+    /// Names the files that were held back.
+    pub fn tell_held(&self, care: &Care<'_>) {
+        let held = care.held();
+        if !held.is_empty() {
+            let names: Vec<_> =
+                held.iter().take(10).map(|path| format!("`{}`", GitPath::new(path.clone()))).collect();
+            let more = if held.len() > 10 { format!(" and {} more", held.len() - 10) } else { String::new() };
+            self.notice(format!("held back, as it looks secret: {}{more}", names.join(", ")));
+        }
+    }
 }
 
 /// Runs the command.

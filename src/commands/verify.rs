@@ -10,7 +10,7 @@ use super::{Context, Report};
 use crate::domain::chain::Link;
 use crate::domain::fact::Fact;
 use crate::domain::finding::{self, Code, Finding, Weight};
-use crate::domain::fold::{self, Folded};
+use crate::domain::fold::{self, Folded, Receipt};
 use crate::domain::ids::{ChainId, EntryRef, Oid, ReceiptId};
 use crate::domain::verify::{self, History, Trust, Verdict};
 
@@ -118,6 +118,17 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// A receipt as it was folded.
+    ///
+    /// # Errors
+    /// When no sound entry opened it.
+    pub fn receipt(&self, id: ReceiptId) -> anyhow::Result<&Receipt> {
+        self.folded.receipt(id).ok_or_else(|| {
+            let message = format!("receipt `{id}` has no sound opening");
+            super::user_error(message, "`git receipt verify` says what is wrong")
+        })
+    }
+
     /// The entry at a commit that a folded receipt names.
     pub fn link(&self, commit: &Oid) -> Option<&Link> {
         self.history.links.get(commit)

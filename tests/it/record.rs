@@ -14,6 +14,18 @@ fn record(repo: &TestRepo, args: &[&str], lines: &str) -> std::process::Output {
 }
 
 #[test]
+fn a_run_keeps_no_file_that_looks_secret() {
+    let repo = TestRepo::new();
+    std::fs::write(repo.path.join(".env"), "X=1\n").unwrap();
+    std::fs::write(repo.path.join("new"), "new\n").unwrap();
+    let output = repo.try_receipt(&["--json", "run", "--gate", "t", "--", "true"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`.env`"), "{output:?}");
+    let ran: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(repo.git(&["ls-tree", "--name-only", ran["tree"].as_str().unwrap()]), "file\nnew");
+    assert_eq!(repo.verify().1, 0);
+}
+
+#[test]
 fn what_the_receipt_does_not_allow_is_refused_before_it_is_signed() {
     let repo = TestRepo::new();
     repo.receipt(&["open", "-m", "Moves"]);

@@ -64,7 +64,7 @@ pub(super) fn begins(ctx: &Context, payload: &Payload, used: &ToolUse) -> anyhow
         file,
         tree,
     };
-    files.begin(&begun.id, &begun, &redactor)?;
+    files.begin(&begun.id, &begun, redactor)?;
     Ok(())
 }
 
@@ -86,7 +86,7 @@ pub(super) fn asked(ctx: &Context, payload: &Payload, used: &ToolUse) -> anyhow:
     };
     let Some(mut begun) = files.under_way::<CallBegun>().into_iter().find(same) else { return Ok(()) };
     begun.asked = true;
-    files.begin(&begun.id, &begun, &ctx.redactor()?)?;
+    files.begin(&begun.id, &begun, ctx.redactor()?)?;
     Ok(())
 }
 
@@ -154,10 +154,10 @@ pub(super) fn denied(
 
 /// The end of every call that is still under way when the turn is over: what the transcript says of it, or else
 /// that nobody knows.
-pub(super) fn settle(session: &mut Locked<'_>, prompt: Option<&str>) -> anyhow::Result<Vec<Draft>> {
+pub(super) fn settle(session: &mut Locked<'_>, prompt: Option<&str>) -> anyhow::Result<Settled> {
     let mut under_way: Vec<CallBegun> = session.files.under_way();
     if under_way.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Settled::default());
     }
     under_way.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     let ids: Vec<&str> = under_way.iter().map(|begun| begun.id.as_str()).collect();
@@ -182,9 +182,25 @@ pub(super) fn settle(session: &mut Locked<'_>, prompt: Option<&str>) -> anyhow::
             elapsed_ms: None,
         });
         drafts.extend(drafts_of(session, &call, outcome.as_ref(), Some(begun), None)?);
-        session.files.end(&begun.id)?;
     }
-    Ok(drafts)
+    Ok(Settled { drafts, calls: under_way.into_iter().map(|begun| begun.id).collect() })
+}
+
+/// The ends of calls that nobody told, to be recorded, and then the calls forgotten.
+#[derive(Default)]
+pub(super) struct Settled {
+    pub drafts: Vec<Draft>,
+    calls: Vec<String>,
+}
+
+impl Settled {
+    /// Records what is to be said, and only then forgets that the calls were under way.
+    pub fn record(self, session: &Locked<'_>) -> anyhow::Result<()> {
+        if !self.drafts.is_empty() {
+            session.append(self.drafts)?;
+        }
+        self.calls.iter().try_for_each(|id| session.files.end(id)).map_err(Into::into)
+    }
 }
 
 /// Records a call, and tells of a result that comes when the call was given up already.

@@ -43,8 +43,7 @@ pub(super) fn take(ctx: &Context, bytes: &[u8]) -> anyhow::Result<()> {
         Event::Stopped { said, failed } => stopped(ctx, &payload, said.as_deref(), *failed),
         Event::SessionEnded => {
             let mut session = Locked::enter(ctx, &payload)?;
-            let drafts = call::settle(&mut session, None)?;
-            session.append_some(drafts)?;
+            call::settle(&mut session, None)?.record(&session)?;
             session.leave()
         }
         Event::Other(_) => Ok(()),
@@ -63,8 +62,7 @@ fn prompted(ctx: &Context, payload: &Payload, text: &str) -> anyhow::Result<()> 
             return session.leave();
         }
         // Abandoned: nobody said how it ended, so it stays open; its calls have come to nothing by now.
-        let drafts = call::settle(&mut session, Some(text))?;
-        session.append_some(drafts)?;
+        call::settle(&mut session, Some(text))?.record(&session)?;
         if let Some(turn) = session.state.turns.last_mut() {
             turn.closed = true;
         }
@@ -106,7 +104,7 @@ pub(super) fn open(session: &mut Locked<'_>, task: &str, once: String) -> anyhow
         envelope: None,
     };
     let mut fact = Fact::ReceiptOpened(fact);
-    shorten_summary(&mut fact, &ctx.redactor()?);
+    shorten_summary(&mut fact, ctx.redactor()?);
     let mut drafts = vec![Draft::new(Some(receipt), title, fact).once(once.clone())];
     if let Some(worktree) = worktree {
         drafts.extend(session.snapshot(&worktree, receipt, "before the turn"));
@@ -144,15 +142,15 @@ fn stopped(ctx: &Context, payload: &Payload, said: Option<&str>, failed: bool) -
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let mut session = Locked::enter(ctx, payload)?;
-    let mut drafts = call::settle(&mut session, None)?;
+    let mut settled = call::settle(&mut session, None)?;
     let Some(turn) = session.open_turn().cloned() else {
-        session.append_some(drafts)?;
+        settled.record(&session)?;
         return session.leave();
     };
     if often(ctx) != Often::Off
         && let Some(worktree) = session.worktree()
     {
-        drafts.extend(session.snapshot(&worktree, turn.receipt, "after the turn"));
+        settled.drafts.extend(session.snapshot(&worktree, turn.receipt, "after the turn"));
     }
     let status = if failed { CloseStatus::Failed } else { CloseStatus::Completed };
     let said = said.unwrap_or("").trim();
@@ -168,20 +166,13 @@ fn stopped(ctx: &Context, payload: &Payload, said: Option<&str>, failed: bool) -
         edits_by_human: None,
     };
     let mut fact = Fact::ReceiptClosed(fact);
-    shorten_summary(&mut fact, &ctx.redactor()?);
+    shorten_summary(&mut fact, ctx.redactor()?);
     let closing = Draft::new(Some(turn.receipt), title, fact);
-    drafts.push(closing.once(closed_once(&turn.once)));
-    session.append(drafts)?;
+    settled.drafts.push(closing.once(closed_once(&turn.once)));
+    settled.record(&session)?;
     ctx.store.note_closed(turn.receipt)?;
     if let Some(turn) = session.state.turns.last_mut() {
         turn.closed = true;
     }
     session.leave()
-}
-
-impl Locked<'_> {
-    /// Appends, if there is something.
-    pub fn append_some(&self, drafts: Vec<Draft>) -> anyhow::Result<()> {
-        if drafts.is_empty() { Ok(()) } else { self.append(drafts).map(drop) }
-    }
 }

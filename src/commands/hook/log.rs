@@ -38,7 +38,7 @@ pub(in crate::commands) fn write(ctx: &Context, agent: &str, said: &[String]) {
     if fs::metadata(&path).is_ok_and(|log| log.len() > LARGEST) {
         let _ = fs::rename(&path, folder.join("hook.log.1"));
     }
-    let redactor = ctx.redactor().unwrap_or_default();
+    let redactor = ctx.redactor().cloned().unwrap_or_default();
     let mut lines = String::new();
     for line in said {
         let line = redactor.redact_str(line).0;

@@ -193,7 +193,7 @@ impl<'a> Locked<'a> {
     /// Keeps what the next hook needs, if anything changed.
     pub fn leave(self) -> anyhow::Result<()> {
         if self.state != self.before {
-            self.files.save(&self.state, &self.ctx.redactor()?)?;
+            self.files.save(&self.state, self.ctx.redactor()?)?;
         }
         Ok(())
     }

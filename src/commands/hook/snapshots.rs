@@ -41,11 +41,7 @@ impl Locked<'_> {
     /// the tree cannot be read, which is told.
     pub fn worktree(&self) -> Option<Worktree> {
         self.root.here.as_ref()?;
-        let redactor = self.ctx.redactor().ok()?;
-        let care = Care::new(&redactor);
-        let written = self.ctx.store.write_worktree_with(&care);
-        self.tell_held(&care);
-        match written {
+        match self.ctx.careful_worktree() {
             Ok(worktree) => Some(worktree),
             Err(error) => {
                 self.ctx.notice(format!("no snapshot: {error}"));
@@ -65,13 +61,13 @@ impl Locked<'_> {
     pub fn snapshot_of_edit(&mut self, path: &GitPath, receipt: ReceiptId) -> Option<Draft> {
         let from = self.state.snapshot.map(|(_, tree)| tree).filter(|tree| self.ctx.store.has_object(*tree));
         let redactor = self.ctx.redactor().ok()?;
-        let care = Care::new(&redactor);
+        let care = Care::new(redactor);
         let Some(from) = from else {
             let worktree = self.worktree()?;
             return self.snapshot(&worktree, receipt, "after an edit");
         };
         let tree = self.ctx.store.tree_with_files(from, &[path.as_bytes().to_vec()], &care);
-        self.tell_held(&care);
+        self.ctx.tell_held(&care);
         match tree {
             Ok(tree) => {
                 let label = "after an edit";
@@ -105,18 +101,5 @@ impl Locked<'_> {
         }
         self.state.snapshot = Some((receipt, fact.worktree));
         Some(Draft::new(Some(receipt), label, Fact::SnapshotTaken(fact)))
-    }
-
-    fn tell_held(&self, care: &Care<'_>) {
-        let held = care.held();
-        if !held.is_empty() {
-            let names: Vec<_> =
-                held.iter().take(10).map(|path| format!("`{}`", GitPath::new(path.clone()))).collect();
-            let more = if held.len() > 10 { format!(" and {} more", held.len() - 10) } else { String::new() };
-            self.ctx.notice(format!(
-                "held back from the snapshot, as it looks secret: {}{more}",
-                names.join(", ")
-            ));
-        }
     }
 }
