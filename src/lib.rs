@@ -11,3 +11,6 @@ pub mod commands;
 pub mod domain;
 pub mod env;
 pub mod store;
+
+#[cfg(test)]
+mod oracles;

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod fold;
 pub mod ids;
 pub mod lines;
+mod lines_of_text;
 pub mod presence;
 pub mod redact;
 pub mod revoked;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use super::ids::{ChainId, EntryRef, KeyId, ParseIdError};
-use super::signers::{append_line, column, numbered_lines};
+use super::lines_of_text::{append_line, column, numbered_lines};
 
 /// The lines of a revocation file; no key stands in it twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Artifacts: bytes kept beside the chains, on a ref of the month and the clone.
 
+use gix::object::Kind;
 use gix::objs::tree::{Entry, EntryKind};
 
 use super::error::StoreError;
@@ -161,10 +162,22 @@ impl Store {
         }
         Ok(Some(blob[SALT..].to_vec()))
     }
+
+    /// A commit of ours that is no entry.
+    pub(super) fn write_plain_commit(
+        &self,
+        tree: Oid,
+        parents: &[Oid],
+        author: (&str, &str),
+        message: &str,
+    ) -> Result<Oid, StoreError> {
+        let bytes = plain_commit(tree, parents, author, self.now(), message);
+        self.write_object(Kind::Commit, &bytes)
+    }
 }
 
 /// A commit of ours that is no entry: artifacts and notes.
-pub(super) fn plain_commit(
+fn plain_commit(
     tree: Oid,
     parents: &[Oid],
     (name, email): (&str, &str),

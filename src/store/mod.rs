@@ -15,8 +15,6 @@ mod notes;
 mod once;
 mod read;
 mod refs;
-#[cfg(test)]
-mod secret_tests;
 mod session;
 mod setup;
 mod state;

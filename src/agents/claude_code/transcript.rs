@@ -531,4 +531,4 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -32,7 +32,7 @@ mod rules;
 mod select;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod weave;
 mod wire;

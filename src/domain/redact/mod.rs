@@ -14,11 +14,7 @@ mod colours;
 mod commands;
 #[cfg(test)]
 pub(crate) mod corpus;
-#[cfg(test)]
-mod false_hits;
 mod rules;
-#[cfg(test)]
-mod speed;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -74,9 +70,9 @@ pub struct Redacted<'a> {
 
 /// A place to replace, and the name of the rule that found it.
 #[derive(Clone, Debug)]
-struct Hit {
-    range: Range<usize>,
-    rule: &'static str,
+pub(crate) struct Hit {
+    pub range: Range<usize>,
+    pub rule: &'static str,
 }
 
 impl Redactor {
@@ -134,7 +130,7 @@ impl Redactor {
     }
 
     /// What to replace in `bytes`, in order and without overlaps.
-    fn hits(&self, bytes: &[u8]) -> Vec<Hit> {
+    pub(crate) fn hits(&self, bytes: &[u8]) -> Vec<Hit> {
         let mut hits = self.find(bytes);
         if let Some(plain) = Plain::of(bytes) {
             let found = self.find(&plain.bytes).into_iter();
@@ -366,6 +362,6 @@ fn marker_len(bytes: &[u8]) -> Option<usize> {
 
 /// How many bytes there are beside redactions.
 #[cfg(test)]
-fn without_markers(bytes: &[u8]) -> usize {
+pub(crate) fn without_markers(bytes: &[u8]) -> usize {
     bytes.len() - markers(bytes).iter().map(Range::len).sum::<usize>()
 }

@@ -1,7 +1,7 @@
 //! Properties of all of it together; see the parent for how to try many cases.
 
 mod hostile;
-mod naive;
+pub(crate) mod naive;
 mod properties;
 mod refusals;
-mod world;
+pub(crate) mod world;

@@ -37,7 +37,7 @@ impl Random {
 }
 
 /// How many cases a property is tried on.
-pub(super) fn cases(short: u64) -> u64 {
+pub(crate) fn cases(short: u64) -> u64 {
     std::env::var("GIT_RECEIPT_LINES_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(short)
 }
 

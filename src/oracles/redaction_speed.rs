@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::Redactor;
+use crate::domain::redact::Redactor;
 
 /// Output of builds, tests, listings and logs, as sessions are full of.
 fn typical(len: usize) -> Vec<u8> {

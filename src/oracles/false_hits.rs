@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::Redactor;
+use crate::domain::redact::Redactor;
 
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
@@ -115,8 +115,9 @@ fn our_own_sources_hold_no_secret() {
     for path in listed.stdout.split(|&byte| byte == 0).filter(|path| !path.is_empty()) {
         let path = String::from_utf8_lossy(path);
         // Tests of the rules are full of what looks like secrets.
-        let tests = ["tests.rs", "speed.rs", "corpus/places.rs"];
-        if path.strip_prefix("src/domain/redact/").is_some_and(|path| tests.contains(&path)) {
+        let tests =
+            ["domain/redact/tests.rs", "domain/redact/corpus/places.rs", "oracles/redaction_speed.rs"];
+        if path.strip_prefix("src/").is_some_and(|path| tests.contains(&path)) {
             continue;
         }
         let Ok(text) = std::fs::read(root.join(&*path)) else { continue };

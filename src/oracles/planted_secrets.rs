@@ -4,14 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::keys::KeyDir;
-use super::{AppendOptions, ChainScope, OpenOptions, Repeats, Store};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Role, Step, ToolCalled, ToolStatus};
 use crate::domain::ids::{Oid, Timestamp};
 use crate::domain::redact::{Redactor, corpus};
-use crate::store::keys::Signer;
+use crate::store::keys::{KeyDir, Signer};
+use crate::store::{AppendOptions, ChainScope, OpenOptions, Repeats, Store};
 
 fn git(top: &Path, args: &[&str]) -> Vec<u8> {
     let identity = ["-c", "user.name=Ann", "-c", "user.email=a@example.com"];
