@@ -43,6 +43,11 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         StoreError::Moved { .. } => {
             (3, Some("nothing was changed; look with `git receipt status` and try again"))
         }
+        StoreError::InTheWay(_) => (3, Some("nothing was changed; commit or stash them, or use `--stage`")),
+        StoreError::HookRefused { .. } => (2, Some("nothing was changed; `--no-verify` passes the hooks by")),
+        StoreError::HookChanged(_) => {
+            (2, Some("`git receipt revise` proposes what the hook would have it be"))
+        }
         StoreError::OnceConflict { .. } => (2, Some("use another `once` key, or the content that is there")),
         StoreError::Sign { .. } => (2, Some("`git receipt key list` shows the keys that can sign here")),
         StoreError::Format(_) => {

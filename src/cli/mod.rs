@@ -66,6 +66,20 @@ pub enum Command {
     #[allow(missing_docs)]
     Bind(commands::bind::Args),
     #[allow(missing_docs)]
+    Propose(commands::propose::Args),
+    #[allow(missing_docs)]
+    Revise(commands::propose::ReviseArgs),
+    #[allow(missing_docs)]
+    Diff(commands::diff::Args),
+    #[allow(missing_docs)]
+    Preview(commands::preview::Args),
+    #[allow(missing_docs)]
+    Accept(commands::decide::AcceptArgs),
+    #[allow(missing_docs)]
+    Reject(commands::decide::RejectArgs),
+    #[allow(missing_docs)]
+    Apply(commands::apply::Args),
+    #[allow(missing_docs)]
     Log(commands::log::Args),
     #[allow(missing_docs)]
     Show(commands::show::Args),
@@ -134,7 +148,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let looks = matches!(
         cli.command,
-        Command::Log(_) | Command::Show(_) | Command::List(_) | Command::Trace(_) | Command::Verify(_)
+        Command::Log(_)
+            | Command::Show(_)
+            | Command::List(_)
+            | Command::Trace(_)
+            | Command::Verify(_)
+            | Command::Diff(_)
+            | Command::Preview(_)
     );
     let pager = looks && env.stdout_is_terminal && !cli.no_pager && !cli.json && !cli.jsonl;
     let output = Output { json: cli.json, jsonl: cli.jsonl, color, pager };
@@ -145,6 +165,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
+    use commands::{apply, decide, diff, preview, propose};
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
     use commands::{hooks, share, show, snapshot, status, verify};
     match command {
@@ -174,7 +195,8 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         }
         _ => {}
     }
-    let ctx = Context::open(env)?;
+    let mut ctx = Context::open(env)?;
+    ctx.warn = |text| ui::talk("warning", &ui::safe(text));
     let code = match command {
         Command::Hooks(args) => match args.action {
             hooks::Action::Install => finish(&hooks::install(&ctx)?, output),
@@ -190,6 +212,13 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Close(args) => finish(&close::run(&ctx, &args)?, output),
         Command::Remark(args) => finish(&remark::run(&ctx, &args)?, output),
         Command::Bind(args) => finish(&bind::run(&ctx, &args)?, output),
+        Command::Propose(args) => finish(&propose::run(&ctx, &args)?, output),
+        Command::Revise(args) => finish(&propose::revise(&ctx, &args)?, output),
+        Command::Diff(args) => finish(&diff::run(&ctx, &args)?, output),
+        Command::Preview(args) => finish(&preview::run(&ctx, &args)?, output),
+        Command::Accept(args) => finish(&decide::accept(&ctx, &args)?, output),
+        Command::Reject(args) => finish(&decide::reject(&ctx, &args)?, output),
+        Command::Apply(args) => finish(&apply::run(&ctx, &args)?, output),
         Command::Log(args) => finish(&log::run(&ctx, &args)?, output),
         Command::Show(args) => finish(&show::run(&ctx, &args)?, output),
         Command::List(args) => finish(&list::run(&ctx, &args)?, output),

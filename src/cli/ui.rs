@@ -36,6 +36,12 @@ impl Text {
         self.buffer.push('\n');
     }
 
+    /// Adds a line whose spaces at the end count.
+    pub fn exact(&mut self, line: impl AsRef<str>) {
+        self.buffer.push_str(line.as_ref());
+        self.buffer.push('\n');
+    }
+
     /// Our own words in a style.
     pub fn paint(&self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }

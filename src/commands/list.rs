@@ -61,7 +61,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Listed> {
         .into_iter()
         .rev()
         .filter(|receipt| since.is_none_or(|since| receipt.opened_at >= since))
-        .map(|receipt| summarize(receipt, &picture, &trust))
+        .map(|receipt| summarize(&ctx.store, receipt, &picture, &trust))
         .filter(|summary| state.is_none_or(|state| summary.state == state))
         .filter(|summary| args.agent.is_none() || summary.agent == args.agent)
         .filter(|summary| path.as_deref().is_none_or(|path| touches(summary, path)))

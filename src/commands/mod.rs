@@ -1,9 +1,13 @@
 //! Use cases, one file each: its arguments, its `run`, its report. Nothing here prints.
 
 pub mod agent_settings;
+pub mod apply;
 pub mod bind;
 pub mod close;
+pub mod decide;
 pub mod demo;
+pub mod diff;
+pub mod edits;
 pub mod generate;
 pub mod git_hooks;
 pub mod hook;
@@ -11,20 +15,27 @@ pub mod hooks;
 pub mod import;
 pub mod init;
 pub mod key;
+pub mod lines_view;
 pub mod list;
 pub mod log;
 pub mod open;
+pub mod plan;
+pub mod preview;
+pub mod proposal;
+pub mod propose;
 pub mod record;
 pub mod remark;
 pub mod run;
 pub mod share;
 pub mod show;
 pub mod snapshot;
+pub mod sources;
 pub mod status;
 pub mod summary;
 pub mod target;
 pub mod trust;
 pub mod verify;
+pub mod verify_lines;
 
 use std::path::PathBuf;
 
@@ -36,8 +47,8 @@ use crate::domain::fact::data::Role;
 use crate::domain::ids::{Oid, Timestamp};
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
-use crate::store::keys::{KeyDir, RECORDER, Signer};
-use crate::store::{AppendOptions, AppendReport, ChainScope, OpenOptions, Repeats, Store};
+use crate::store::keys::{KeyDir, PERSON, RECORDER, Signer};
+use crate::store::{Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Repeats, Store};
 
 /// What a command tells: a value whose JSON form is a contract. `cli::render` has the form for people.
 pub trait Report: Serialize + schemars::JsonSchema {
@@ -77,7 +88,10 @@ pub struct Context {
     pub now: Timestamp,
     /// Words for the person, said after the command.
     pub notices: std::cell::RefCell<Vec<String>>,
+    /// Says something to the person at once, where it must come before what follows.
+    pub warn: fn(&str),
     signer: std::cell::OnceCell<Signer>,
+    person: std::cell::OnceCell<Signer>,
     redactor: std::cell::OnceCell<Redactor>,
 }
 
@@ -95,14 +109,20 @@ impl Context {
             entropy: env::entropy,
             settings: env.settings(),
         })?;
-        Ok(Context {
+        let ctx = Context {
             env,
             store,
             now,
             notices: Default::default(),
+            warn: |_| {},
+            person: Default::default(),
             signer: Default::default(),
             redactor: Default::default(),
-        })
+        };
+        if ctx.store.recover_landing()? {
+            ctx.notice("finished bringing the working tree along, which was interrupted");
+        }
+        Ok(ctx)
     }
 
     /// Says something to the person when the command is done, once.
@@ -178,6 +198,49 @@ impl Context {
         Ok(self.signer.get_or_init(|| signer))
     }
 
+    /// The key that a person decides with: `GIT_RECEIPT_KEY_FILE`, `receipt.signingKey`, git's own SSH signing key, or
+    /// the one that `key new --person` made. Where there is none of them the recorder stands in, which is said.
+    ///
+    /// # Errors
+    /// When the key cannot be read, or there is none at all.
+    pub fn person(&self) -> anyhow::Result<&Signer> {
+        if let Some(signer) = self.person.get() {
+            return Ok(signer);
+        }
+        if self.env.var_os("GIT_RECEIPT_KEY_FILE").is_some() {
+            return self.recorder();
+        }
+        let made = self.key_dir()?.path(PERSON);
+        let configured = self.store.config("receipt.signingKey").or_else(|| self.git_signing_key());
+        let path = match configured {
+            Some(path) => self.home_path(&path),
+            None if made.exists() => made,
+            None => {
+                self.notice(
+                    "signed with the recorder, which agents here sign with too: a policy may not count it; \
+                     `git receipt key new --person` makes a key of your own",
+                );
+                return self.recorder();
+            }
+        };
+        let signer = Signer::load(&path)?;
+        Ok(self.person.get_or_init(|| signer))
+    }
+
+    /// The key file that git itself signs with, where it signs with SSH keys.
+    pub fn git_signing_key(&self) -> Option<String> {
+        let ssh = self.store.config("gpg.format").is_some_and(|format| format.eq_ignore_ascii_case("ssh"));
+        self.store.config("user.signingKey").filter(|_| ssh)
+    }
+
+    /// A path as configuration writes it, where `~/` is the home folder.
+    pub fn home_path(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix("~/"), self.env.var_os("HOME")) {
+            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+            _ => PathBuf::from(path),
+        }
+    }
+
     /// The rules for taking out secrets, with the user's own.
     ///
     /// # Errors
@@ -251,21 +314,8 @@ impl Context {
         repeats: Repeats,
         drafts: Vec<Draft>,
     ) -> anyhow::Result<AppendReport> {
-        self.check_recording()?;
         let signer = self.recorder()?;
-        let redactor = self.redactor()?;
-        let (name, email) = self.identity();
-        let options = AppendOptions {
-            signer,
-            scope,
-            role,
-            name,
-            email,
-            repo: self.repo_id()?,
-            redactor,
-            times,
-            repeats,
-        };
+        let options = self.append_options(signer, scope, role, times, repeats)?;
         let touched: Vec<_> = drafts.iter().map(|draft| draft.fact.files().to_vec()).collect();
         let report = self.store.append(&options, drafts)?;
         for (files, entry) in touched.iter().zip(&report.entries) {
@@ -273,11 +323,42 @@ impl Context {
                 self.store.note_touched(receipt, files)?;
             }
         }
+        self.tell_cleared(&report);
+        Ok(report)
+    }
+
+    /// Appends to the console chain of the key that the person decides with, along with what moves with it.
+    ///
+    /// # Errors
+    /// As [`Store::append_along`].
+    pub fn append_decision(&self, drafts: Vec<Draft>, along: &mut dyn Along) -> anyhow::Result<AppendReport> {
+        let signer = self.person()?;
+        let options =
+            self.append_options(signer, ChainScope::Console, self.role(), None, Repeats::SayTheSame)?;
+        let report = self.store.append_along(&options, drafts, along)?;
+        self.tell_cleared(&report);
+        Ok(report)
+    }
+
+    fn append_options<'c>(
+        &'c self,
+        signer: &'c Signer,
+        scope: ChainScope,
+        role: Role,
+        times: Option<&'c [Timestamp]>,
+        repeats: Repeats,
+    ) -> anyhow::Result<AppendOptions<'c>> {
+        self.check_recording()?;
+        let (name, email) = self.identity();
+        let (redactor, repo) = (self.redactor()?, self.repo_id()?);
+        Ok(AppendOptions { signer, scope, role, name, email, repo, redactor, times, repeats })
+    }
+
+    fn tell_cleared(&self, report: &AppendReport) {
         for stale in &report.cleared {
             let age = stale.age.as_secs_f32();
             self.notice(format!("cleared stale lock `{}`, {age:.1} s old", stale.path.display()));
         }
-        Ok(report)
     }
 }
 

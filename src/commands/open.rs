@@ -138,9 +138,14 @@ pub fn base(ctx: &Context) -> anyhow::Result<Base> {
         user_error("there is no commit yet to start from", "make a first commit, then try again")
     })?;
     let tree = ctx.store.tree_of(commit)?.with_context(|| format!("commit `{commit}` is not here"))?;
-    let branch = head.branch.map(|name| name.strip_prefix("refs/heads/").unwrap_or(&name).to_owned());
+    let branch = head.branch.map(|name| short(&name));
     let dirty = ctx.store.is_dirty()?;
     Ok(Base { commit, tree, branch, dirty })
+}
+
+/// A branch without `refs/heads/`.
+pub fn short(name: &str) -> String {
+    name.strip_prefix("refs/heads/").unwrap_or(name).to_owned()
 }
 
 /// Reads text from a file, or from standard input for `-`.

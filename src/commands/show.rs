@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+use super::lines_view::{FileView, view};
 use super::log::EntryView;
+use super::proposal::lines_error;
 use super::summary::{Summary, facts, summarize};
+use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::fact::values::Content;
+use crate::domain::fold::Receipt;
 
 /// Show one receipt: task, state, tools, gates, files, tokens, commits
 #[derive(Debug, Clone, clap::Args)]
@@ -16,6 +20,9 @@ pub struct Args {
     /// The receipt
     #[arg(value_name = "R")]
     pub receipt: String,
+    /// Also list the lines of its proposal, with what became of each
+    #[arg(long, conflicts_with_all = ["output", "raw", "format"])]
+    pub lines: bool,
     /// Print what the receipt's own entry N (from 0) holds as content: output, else task, input or text
     #[arg(long, value_name = "N", conflicts_with_all = ["raw", "format"])]
     pub output: Option<usize>,
@@ -49,6 +56,8 @@ pub struct Shown {
     pub retrievals: u64,
     /// Entries that count, in order.
     pub steps: Vec<EntryView>,
+    /// The lines of its proposal, where they were asked for.
+    pub lines: Option<Vec<FileView>>,
     /// Printed in place of the view for people: raw bytes, one content, or the compact form.
     #[serde(skip)]
     pub instead: Option<Vec<u8>>,
@@ -63,11 +72,11 @@ impl Report for Shown {
 /// # Errors
 /// When there is no such receipt; exit code 4 when a content that was asked for is withheld.
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
-    let target = ctx.find_receipt(&args.receipt)?;
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
+    let target = picture.target(ctx, &args.receipt)?;
     let receipt = picture.receipt(target.receipt)?;
-    let summary = summarize(receipt, &picture, &trust);
+    let summary = summarize(&ctx.store, receipt, &picture, &trust);
     let all: Vec<&Fact> = facts(receipt, &picture).collect();
     let task = match all.first() {
         Some(Fact::ReceiptOpened(opened)) => ctx.text_of(&opened.task)?,
@@ -93,14 +102,28 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
     } else {
         None
     };
+    let lines = match args.lines {
+        true => Some(lines_of(ctx, &picture, receipt)?),
+        false => None,
+    };
     let links = receipt.steps.iter().filter_map(|step| picture.link(&step.commit));
     Ok(Shown {
         task,
         retrievals: all.iter().filter(|fact| matches!(fact, Fact::RetrievalMade(_))).count() as u64,
         steps: links.filter_map(|link| super::log::view(link, &picture, &trust)).collect(),
         summary,
+        lines,
         instead,
     })
+}
+
+/// The lines of a receipt's proposal with their states.
+fn lines_of(ctx: &Context, picture: &Picture, receipt: &Receipt) -> anyhow::Result<Vec<FileView>> {
+    let proposal = picture.proposal(receipt)?;
+    let loaded = ctx.load(&proposal.made)?;
+    ctx.check(&loaded)?;
+    let states = Some(&proposal.lines);
+    view(&loaded.table, &loaded.base, &loaded.proposed, &ctx.store, None, states).map_err(lines_error)
 }
 
 /// The content that an entry is about.

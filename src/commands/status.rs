@@ -66,11 +66,8 @@ pub fn run(ctx: &Context, _args: &Args) -> anyhow::Result<Status> {
     let mut undecided = Vec::new();
     for receipt in &receipts {
         let Some(proposal) = receipt.proposals.last() else { continue };
-        let all = crate::domain::fact::values::LineSet::from_user(&format!("1-{}", proposal.count.max(1)));
-        let lines = &proposal.lines;
-        let pending =
-            all.unwrap_or_default().minus(&lines.accepted).minus(&lines.rejected).minus(&lines.applied);
-        if proposal.count > 0 && !pending.is_empty() {
+        let pending = proposal.pending();
+        if !pending.is_empty() {
             undecided.push(Undecided { receipt: receipt.id.to_string(), pending: pending.to_string() });
         }
     }
@@ -81,7 +78,7 @@ pub fn run(ctx: &Context, _args: &Args) -> anyhow::Result<Status> {
         recording: ctx.is_recording(),
         current: named.or_else(|| newest.map(|receipt| receipt.to_string())),
         chain: chain.map(|chain| chain.to_string()),
-        open: open.into_iter().map(|receipt| summarize(receipt, &picture, &trust)).collect(),
+        open: open.into_iter().map(|receipt| summarize(&ctx.store, receipt, &picture, &trust)).collect(),
         undecided,
         unpushed: unpushed(ctx, &picture),
     })

@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::proposal::{Loaded, sensitive_marks};
 use super::trust::TrustSet;
 use super::verify::Picture;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{GateResult, ToolStatus};
 use crate::domain::fold::Receipt;
+use crate::domain::money::Sums;
+use crate::store::Store;
 
 /// One receipt in a line.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -52,6 +55,46 @@ pub struct Summary {
     pub usage: Vec<Usage>,
     /// Commits that it is bound to.
     pub commits: Vec<String>,
+    /// The change that it proposes, by its newest revision.
+    pub proposal: Option<ProposalView>,
+    /// What the work cost, by currency, as far as it was counted.
+    pub spent: Vec<Money>,
+    /// What acceptance was charged, by currency.
+    pub charged: Vec<Money>,
+    /// The part of what the work cost that its refused lines stand for: their share of all lines.
+    pub spent_on_refused: Vec<Money>,
+}
+
+/// Where a proposal stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProposalView {
+    /// The newest revision's number.
+    pub revision: u64,
+    /// `proposed`, `decided`, `applied` or `rejected`.
+    pub state: &'static str,
+    /// How many lines.
+    pub count: u64,
+    /// In how many files.
+    pub files: u64,
+    /// Lines that nobody has decided about.
+    pub pending: String,
+    /// Lines accepted and not landed.
+    pub accepted: String,
+    /// Lines rejected.
+    pub rejected: String,
+    /// Lines landed.
+    pub applied: String,
+    /// Files that deserve a second look, each with why.
+    pub sensitive: BTreeMap<String, Vec<String>>,
+}
+
+/// An amount of money.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Money {
+    /// A decimal number.
+    pub amount: String,
+    /// ISO 4217 code.
+    pub currency: String,
 }
 
 /// The last word of a gate.
@@ -85,7 +128,7 @@ pub struct Usage {
 }
 
 /// Sums up a receipt.
-pub fn summarize(receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summary {
+pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summary {
     let mut gates: BTreeMap<&str, GateState> = BTreeMap::new();
     let mut usage: BTreeMap<&str, Usage> = BTreeMap::new();
     let mut files = BTreeSet::new();
@@ -109,7 +152,12 @@ pub fn summarize(receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summ
         files: Vec::new(),
         usage: Vec::new(),
         commits: receipt.bound.iter().map(|commit| commit.to_hex()).collect(),
+        proposal: None,
+        spent: Vec::new(),
+        charged: Vec::new(),
+        spent_on_refused: Vec::new(),
     };
+    let (mut spent, mut charged) = (Sums::default(), Sums::default());
     for fact in facts(receipt, picture) {
         match fact {
             Fact::ReceiptOpened(opened) => {
@@ -146,14 +194,43 @@ pub fn summarize(receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summ
                 sum.cache_read_tokens += counted.cache_read_tokens.unwrap_or(0);
                 sum.cache_write_tokens += counted.cache_write_tokens.unwrap_or(0);
                 summary.model.get_or_insert_with(|| counted.model.clone());
+                spent.extend(&counted.cost);
             }
+            Fact::LinesApplied(applied) => charged.extend(&applied.cost),
             _ => {}
         }
     }
     summary.gates = gates.into_values().collect();
     summary.usage = usage.into_values().collect();
     summary.files = files.into_iter().take(1000).collect();
+    let newest = receipt.proposals.iter().rev().find(|proposal| proposal.superseded_by.is_none());
+    if let Some(proposal) = newest {
+        let (lines, count) = (&proposal.lines, proposal.made.lines.count);
+        if !lines.rejected.is_empty() {
+            summary.spent_on_refused = money(spent.share(lines.rejected.len(), count));
+        }
+        summary.proposal = Some(ProposalView {
+            revision: proposal.made.revision,
+            state: proposal.stage().as_str(),
+            count,
+            files: proposal.made.lines.files,
+            pending: proposal.pending().to_string(),
+            accepted: lines.accepted.to_string(),
+            rejected: lines.rejected.to_string(),
+            applied: lines.applied.to_string(),
+            // What cannot be read here is marked nowhere, and `verify` counts it as withheld.
+            sensitive: Loaded::read(store, &proposal.made)
+                .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
+                .unwrap_or_default(),
+        });
+    }
+    summary.spent = money(spent);
+    summary.charged = money(charged);
     summary
+}
+
+fn money(sums: Sums) -> Vec<Money> {
+    sums.amounts().map(|(currency, amount)| Money { amount: amount.to_string(), currency }).collect()
 }
 
 /// `open`, or how it was closed.

@@ -1,7 +1,9 @@
 //! Which receipt a command is about.
 
+use super::verify::Picture;
 use super::{Context, user_error};
 use crate::domain::fact::Fact;
+use crate::domain::fold::Receipt;
 use crate::domain::ids::{EntryRef, ReceiptId};
 use crate::store::OpenReceipt;
 
@@ -57,8 +59,19 @@ impl Context {
         if let Some(found) = open.iter().find(|open| open.receipt.to_string() == name) {
             return Ok(Target { receipt: found.receipt, opened: found.opened });
         }
-        let found = self.find_receipts(name)?;
-        match found.as_slice() {
+        // Finding a receipt judges nothing, so a file of trust that does not parse is no reason to find none.
+        let trust = self.trust(None).or_else(|_| self.machine_trust())?;
+        self.picture(&trust)?.target(self, name)
+    }
+}
+
+impl Picture {
+    /// Finds a receipt among those here: by id, unique part of its id, `@`, `@~N`, or a commit it is bound to.
+    ///
+    /// # Errors
+    /// When nothing or more than one receipt answers to `name`.
+    pub fn target(&self, ctx: &Context, name: &str) -> anyhow::Result<Target> {
+        match self.targets(ctx, name)?.as_slice() {
             [one] => Ok(*one),
             [] => Err(user_error(
                 format!("no receipt answers to `{name}`"),
@@ -73,46 +86,47 @@ impl Context {
     }
 
     /// Every receipt that answers to `name`.
-    fn find_receipts(&self, name: &str) -> anyhow::Result<Vec<Target>> {
-        let history = self.store.read_history()?;
-        let mut opened: Vec<(crate::domain::ids::Timestamp, Target)> = Vec::new();
-        let mut bound: Vec<(crate::domain::ids::Oid, ReceiptId)> = Vec::new();
-        for link in history.links.values() {
-            let Some(entry) = link.entry.as_ref().filter(|entry| entry.signed) else { continue };
-            let Some(receipt) = entry.body.receipt else { continue };
-            match &entry.body.fact {
-                Fact::ReceiptOpened(_) => {
-                    opened.push((entry.body.time, Target { receipt, opened: entry.reference() }));
-                }
-                Fact::CommitBound(fact) => bound.push((fact.commit, receipt)),
-                Fact::CommitRebound(fact) => bound.push((fact.to, receipt)),
-                Fact::LinesApplied(fact) => bound.push((fact.commit, receipt)),
-                _ => {}
-            }
-        }
-        opened.sort_by_key(|(time, target)| (*time, target.receipt));
-        opened.dedup_by_key(|(_, target)| target.receipt);
+    fn targets(&self, ctx: &Context, name: &str) -> anyhow::Result<Vec<Target>> {
+        let target = |receipt: &Receipt| Target { receipt: receipt.id, opened: receipt.opened };
         if let Some(back) = steps_back(name) {
             let back = back.map_err(|()| {
                 user_error(format!("`{name}` is no receipt"), "`@~1` is the receipt before the newest")
             })?;
-            return Ok(opened.iter().rev().nth(back).map(|(_, target)| *target).into_iter().collect());
+            // A stranger's receipt is never meant by where it stands, only by its name.
+            let mut known: Vec<&Receipt> = self.folded.known.values().collect();
+            known.sort_by_key(|receipt| (receipt.opened_at, receipt.id));
+            return Ok(known.iter().rev().nth(back).map(|receipt| target(receipt)).into_iter().collect());
         }
+        let all = self.folded.receipts();
         if name.len() >= 4 && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
             let upper = name.to_ascii_uppercase();
-            let fits = |target: &Target| {
-                let id = target.receipt.to_string();
+            let fits = |receipt: &&&Receipt| {
+                let id = receipt.id.to_string();
                 id.starts_with(&upper) || id.ends_with(&upper)
             };
-            let found: Vec<_> = opened.iter().map(|(_, target)| *target).filter(fits).collect();
+            let found: Vec<_> = all.iter().filter(fits).map(|receipt| target(receipt)).collect();
             if !found.is_empty() {
                 return Ok(found);
             }
         }
-        let Some(commit) = self.store.resolve_commit(name)? else { return Ok(Vec::new()) };
-        let ids: std::collections::BTreeSet<_> =
-            bound.iter().filter(|(to, _)| *to == commit).map(|(_, receipt)| *receipt).collect();
-        Ok(opened.iter().map(|(_, target)| *target).filter(|target| ids.contains(&target.receipt)).collect())
+        if let Ok(id) = name.parse::<ReceiptId>() {
+            return Ok(self.unsound(id).into_iter().collect());
+        }
+        let Some(commit) = ctx.store.resolve_commit(name)? else { return Ok(Vec::new()) };
+        Ok(all
+            .iter()
+            .filter(|receipt| receipt.bound.contains(&commit))
+            .map(|receipt| target(receipt))
+            .collect())
+    }
+
+    /// A receipt whose opening stands somewhere and does not count.
+    fn unsound(&self, id: ReceiptId) -> Option<Target> {
+        let entries = self.history.links.values().filter_map(|link| link.entry.as_ref());
+        let mut openings = entries.filter(|entry| {
+            entry.body.receipt == Some(id) && matches!(entry.body.fact, Fact::ReceiptOpened(_))
+        });
+        openings.next().map(|entry| Target { receipt: id, opened: entry.reference() })
     }
 }
 

@@ -1,13 +1,11 @@
 //! Which keys are known, which are revoked, and which projects count.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
 use super::{Context, user_error};
 use crate::domain::ids::{KeyId, Oid};
 use crate::domain::revoked::Revoked;
 use crate::domain::signers::AllowedSigners;
 use crate::store::keys::Signer;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Path of the signers file in the tree.
 pub const SIGNERS_FILE: &str = ".receipts/allowed_signers";
@@ -35,6 +33,11 @@ impl TrustSet {
         self.signers.principal_of(key).is_some() || self.machine.contains_key(key)
     }
 
+    /// Whose a key is when decisions are counted: its principal, or the key for itself.
+    pub fn principal_of(&self, key: &KeyId) -> String {
+        self.signers.principal_of(key).map_or_else(|| key.to_string(), str::to_owned)
+    }
+
     /// Who a key belongs to, as far as that is known.
     pub fn name_of(&self, key: &KeyId) -> Option<String> {
         let listed = self.signers.principal_of(key).map(str::to_owned);
@@ -48,7 +51,7 @@ impl Context {
     /// # Errors
     /// When `rev` names nothing, or a file of trust is there and does not parse: then nothing is believed.
     pub fn trust(&self, rev: Option<&str>) -> anyhow::Result<TrustSet> {
-        let mut trust = TrustSet { machine: self.machine_keys()?, ..Default::default() };
+        let mut trust = self.machine_trust()?;
         let root = match rev {
             Some(rev) => Some(self.store.resolve_commit(rev)?.ok_or_else(|| {
                 user_error(format!("`{rev}` names no commit"), "name a branch, tag or commit id")
@@ -77,6 +80,14 @@ impl Context {
         Ok(trust)
     }
 
+    /// What can be believed without any file: the keys of this machine.
+    ///
+    /// # Errors
+    /// When the key folder cannot be read.
+    pub fn machine_trust(&self) -> anyhow::Result<TrustSet> {
+        Ok(TrustSet { machine: self.machine_keys()?, ..Default::default() })
+    }
+
     /// The keys of this machine: the key folder's, and those that configuration or environment name.
     ///
     /// # Errors
@@ -91,10 +102,11 @@ impl Context {
         let named = [
             ("GIT_RECEIPT_KEY_FILE", self.env.var("GIT_RECEIPT_KEY_FILE")),
             ("receipt.signingKey", self.store.config("receipt.signingKey")),
+            ("user.signingKey", self.git_signing_key()),
         ];
         for (name, path) in named {
             // A key that cannot be read is no key of this machine; signing with it says why.
-            if let Some(Ok(signer)) = path.map(|path| Signer::load(Path::new(&path))) {
+            if let Some(Ok(signer)) = path.map(|path| Signer::load(&self.home_path(&path))) {
                 keys.entry(signer.id().clone()).or_insert_with(|| name.to_owned());
             }
         }

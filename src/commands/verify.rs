@@ -155,9 +155,10 @@ impl Context {
                 threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
         );
-        let principal =
-            |key: &_| trust.signers.principal_of(key).map_or_else(|| key.to_string(), str::to_owned);
-        let folded = fold::fold(&history.links, &verdict.counted, &verdict.strangers, &principal);
+        let principal = |key: &_| trust.principal_of(key);
+        let carried = |from: &_, to: &_| self.carried(from, to);
+        let around = fold::Around { principal_of: &principal, carried: &carried };
+        let folded = fold::fold(&history.links, &verdict.counted, &verdict.strangers, &around);
         Ok(Picture { history, verdict, folded })
     }
 
@@ -202,6 +203,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     }
     let (artifacts, withheld) = ctx.check_artifacts(&picture.history)?;
     findings.extend(artifacts);
+    let (lines, withheld_lines) = ctx.check_lines(&picture)?;
+    findings.extend(lines);
+    let withheld = withheld + withheld_lines;
     findings.extend(ctx.check_notes(&picture)?);
     if trust.repos.is_none() && !picture.history.links.is_empty() {
         findings.push(Finding {
@@ -217,7 +221,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     }
     findings.sort();
     let receipt = match &args.receipt {
-        Some(name) => Some(ctx.find_receipt(name)?.receipt),
+        Some(name) => Some(picture.target(ctx, name)?.receipt),
         None => None,
     };
     if let Some(chain) = args.chain {

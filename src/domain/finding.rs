@@ -79,6 +79,8 @@ codes! {
     Superseded = "E305", "superseded", Broken, "Lines of a superseded revision were decided.";
     BadArtifact = "E401", "bad-artifact", Broken, "An artifact's bytes are not those that the entry names.";
     WrongBinding = "E402", "wrong-binding", Broken, "A commit does not have the tree that its binding states.";
+    BadLines = "E403", "bad-lines", Broken, "A proposal's table of lines is not valid, or does not lead from its base to its tree.";
+    WrongApplication = "E404", "wrong-application", Broken, "A commit is not what the lines give that it is said to land.";
     UnknownSigner = "I501", "unknown-signer", Incomplete, "The signer is not among the known keys.";
     Shallow = "I502", "shallow", Incomplete, "The history ends here because the clone is shallow.";
     UnknownKind = "W601", "unknown-kind", Warning, "The entry is of a kind or has data that this version does not know.";

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod ids;
 pub mod lines;
 mod lines_of_text;
+pub mod money;
 pub mod presence;
 pub mod redact;
 pub mod revoked;

@@ -53,6 +53,20 @@ pub enum StoreError {
         /// Why.
         cause: String,
     },
+    /// A hook of the user's said no.
+    #[error("hook `{hook}` refused: {cause}")]
+    HookRefused {
+        /// Its name.
+        hook: String,
+        /// How it ended.
+        cause: String,
+    },
+    /// A hook of the user's changed what was to be committed.
+    #[error("hook `{0}` changed what is to be committed, and only what was signed lands")]
+    HookChanged(&'static str),
+    /// Local changes are where a change has to go.
+    #[error("local changes are in the way: {0}")]
+    InTheWay(String),
     /// git itself failed.
     #[error("`git {command}` failed: {cause}")]
     Git {

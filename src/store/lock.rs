@@ -21,6 +21,18 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for the lock called `name` below `dir`.
     pub(super) fn acquire(dir: &Path, name: &str) -> Result<Self, StoreError> {
+        match Self::take(dir, name, true)? {
+            Some(lock) => Ok(lock),
+            None => Err(StoreError::Moved { name: name.to_owned(), cause: "its lock is held".into() }),
+        }
+    }
+
+    /// Takes the lock unless somebody holds it.
+    pub(super) fn try_acquire(dir: &Path, name: &str) -> Result<Option<Self>, StoreError> {
+        Self::take(dir, name, false)
+    }
+
+    fn take(dir: &Path, name: &str, wait: bool) -> Result<Option<Self>, StoreError> {
         let path = dir.join(name);
         let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match open() {
@@ -31,13 +43,21 @@ impl Lock {
             other => other,
         }
         .map_err(StoreError::io("open lock", &path))?;
-        file.lock().map_err(StoreError::io("lock", &path))?;
+        if wait {
+            file.lock().map_err(StoreError::io("lock", &path))?;
+        } else {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(std::fs::TryLockError::Error(error)) => return Err(StoreError::io("lock", &path)(error)),
+            }
+        }
         let mut holder = String::new();
         file.read_to_string(&mut holder).map_err(StoreError::io("read lock", &path))?;
         file.rewind()
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
             .map_err(StoreError::io("write lock", &path))?;
-        Ok(Lock { file, abandoned: !holder.is_empty() })
+        Ok(Some(Lock { file, abandoned: !holder.is_empty() }))
     }
 }
 

@@ -21,6 +21,13 @@ pub struct NoteLine {
     pub entry: EntryRef,
 }
 
+/// A notes commit that is written, while nobody else of ours writes another.
+pub struct NotesMove {
+    /// How the ref is to move.
+    pub to_move: RefMove,
+    _lock: Lock,
+}
+
 impl Store {
     /// Adds lines to the notes of bound commits in one notes commit, keeping what is there.
     ///
@@ -41,6 +48,23 @@ impl Store {
         onto: Option<Oid>,
     ) -> Result<(), StoreError> {
         self.check_writable()?;
+        match self.notes_move(lines, author, onto)? {
+            Some(held) => self.move_refs(std::slice::from_ref(&held.to_move)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the notes commit of [`Store::write_notes`] and leaves moving the ref to the caller; none where nothing
+    /// changes.
+    ///
+    /// # Errors
+    /// As [`Store::add_notes`].
+    pub fn notes_move(
+        &self,
+        lines: &[NoteLine],
+        author: (&str, &str),
+        onto: Option<Oid>,
+    ) -> Result<Option<NotesMove>, StoreError> {
         let lock = Lock::acquire(&self.state_dir().join("locks"), "notes")?;
         lock::clear_stale(self.common_dir(), names::NOTES, lock.abandoned);
         let seen = self.find_ref(names::NOTES)?;
@@ -73,7 +97,7 @@ impl Store {
         }
         let tree = oid(&state.write(&self.repo.objects).map_err(failed("notes"))?);
         if tree == root && parent == seen {
-            return Ok(());
+            return Ok(None);
         }
         let new = match tree == root {
             true => parent,
@@ -83,7 +107,8 @@ impl Store {
             }
         };
         let message = "receipt: notes".to_owned();
-        self.move_refs(&[RefMove { name: names::NOTES.into(), expected: seen, new, reflog: true, message }])
+        let to_move = RefMove { name: names::NOTES.into(), expected: seen, new, reflog: true, message };
+        Ok(Some(NotesMove { to_move, _lock: lock }))
     }
 
     /// The note of one commit.

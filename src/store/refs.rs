@@ -134,7 +134,9 @@ impl Store {
         if moves.is_empty() {
             return Ok(());
         }
-        if self.uses_git_for_refs() {
+        // git also writes the reflog of HEAD when the branch under it moves, in the committer's name.
+        let branches = moves.iter().any(|m| m.name == "HEAD" || m.name.starts_with("refs/heads/"));
+        if branches || self.uses_git_for_refs() {
             return self.move_refs_by_git(moves);
         }
         if let [one] = moves
@@ -160,7 +162,7 @@ impl Store {
         })
     }
 
-    /// `git update-ref --stdin` in one transaction, for every ref format that gix does not write.
+    /// `git update-ref --stdin` in one transaction, for branches and for ref formats that gix does not write.
     fn move_refs_by_git(&self, moves: &[RefMove]) -> Result<(), StoreError> {
         let zero = "0".repeat(self.repo.object_hash().len_in_hex());
         let mut script = String::from("start\n");

@@ -20,6 +20,19 @@ impl Store {
         Ok(object.peel_to_kind(gix::object::Kind::Commit).ok().map(|commit| oid(&commit.id)))
     }
 
+    /// The tree that a revision names, itself or a commit's; `None` when it names neither.
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn resolve_tree(&self, rev: &str) -> Result<Option<Oid>, StoreError> {
+        if self.uses_git_for_refs() {
+            return self.find_ref(&format!("{rev}^{{tree}}"));
+        }
+        let Ok(id) = self.repo.rev_parse_single(rev) else { return Ok(None) };
+        let object = id.object().map_err(StoreError::read(format_args!("`{rev}`")))?;
+        Ok(object.peel_to_kind(gix::object::Kind::Tree).ok().map(|tree| oid(&tree.id)))
+    }
+
     /// The tree of a commit, if the commit is here.
     ///
     /// # Errors

@@ -22,9 +22,12 @@ use gix::{ObjectId, Repository};
 
 use self::scan::{Excluded, Found, IndexTree, Unsure};
 use super::error::StoreError;
+use super::lines::mode_of;
 use super::{Store, git, object_id, oid};
 use crate::domain::fact::data::Change;
+use crate::domain::fact::values::GitPath;
 use crate::domain::ids::Oid;
+use crate::domain::lines::File;
 use crate::domain::redact::Redactor;
 use crate::domain::secret_paths::looks_secret;
 
@@ -214,6 +217,92 @@ impl Store {
         };
         read().map_err(StoreError::read("the named files"))?;
         edit(&self.repo, object_id(tree), &edits).map(|id| oid(&id)).map_err(StoreError::write("write-tree"))
+    }
+
+    /// What stands at paths of the working tree, as git would add it; nothing where there is no file, or one that is
+    /// reached through a link.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn worktree_files<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p GitPath>,
+    ) -> Result<BTreeMap<GitPath, Option<File>>, StoreError> {
+        let top = self.work_dir().ok_or(StoreError::Bare)?;
+        let read = || -> Result<BTreeMap<GitPath, Option<File>>, gix::Error> {
+            let index = read_index(&self.repo)?;
+            let capabilities = self.repo.filesystem_options()?;
+            let source = gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping;
+            let attributes = self.repo.attributes_only(&index, source)?.detach();
+            let mut filters = gix::filter::Pipeline::new(&self.repo, attributes)?;
+            let mut found = BTreeMap::new();
+            for path in paths {
+                let bytes = path.as_bytes().as_bstr();
+                let file = match below_folders(top, bytes) {
+                    true => filters.worktree_file_to_object(bytes, &index)?,
+                    false => None,
+                };
+                let file = file.and_then(|(id, kind, _)| {
+                    let before = index.entry_by_path(bytes).map(|entry| entry.mode);
+                    let mode = mode_of(trusted_kind(kind, before, &capabilities).into())?;
+                    Some(File { mode, oid: oid(&id) })
+                });
+                found.insert(path.clone(), file);
+            }
+            Ok(found)
+        };
+        read().map_err(StoreError::read("the working tree"))
+    }
+
+    /// Puts files of the working tree and their index entries to what `tree` has; those that it does not have go.
+    ///
+    /// # Errors
+    /// When git cannot write them.
+    pub fn restore_files(&self, tree: Oid, paths: &[GitPath]) -> Result<(), StoreError> {
+        let top = self.work_dir().ok_or(StoreError::Bare)?;
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        for path in paths {
+            match self.file_in_tree(tree, path)? {
+                Some(_) => known.push(path),
+                None => new.push(path),
+            }
+        }
+        let list =
+            |paths: &[&GitPath]| paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+        let index = self.repo.index_path();
+        let run = |args: &[&str], input: Vec<u8>| -> Result<(), StoreError> {
+            let out = git::output(self.command_with_index(args, &index), Some(&input))
+                .map_err(|error| git::failed(args, &error.to_string()))?;
+            if out.status.success() {
+                return Ok(());
+            }
+            Err(git::failed(args, String::from_utf8_lossy(&out.stderr).trim()))
+        };
+        // New ones first: a file may stand where a folder has to come back.
+        if !new.is_empty() {
+            run(&["update-index", "--force-remove", "-z", "--stdin"], list(&new))?;
+            for path in &new {
+                let path = path.as_bytes().as_bstr();
+                let Ok(name) = gix::path::from_bstr(path) else { continue };
+                if below_folders(top, path) {
+                    remove_file_and_folders(top, &top.join(name))?;
+                }
+            }
+        }
+        if !known.is_empty() {
+            let source = format!("--source={}", tree.to_hex());
+            let args = [
+                "--literal-pathspecs",
+                "restore",
+                &source,
+                "--staged",
+                "--worktree",
+                "--pathspec-from-file=-",
+                "--pathspec-file-nul",
+            ];
+            run(&args, list(&known))?;
+        }
+        Ok(())
     }
 
     /// Whether git ignores the untracked file at `path`, by the ignore rules that lie in the working tree, in
@@ -423,7 +512,7 @@ fn trusted_kind(kind: EntryKind, before: Option<Mode>, trusted: &gix::fs::Capabi
 }
 
 /// `tree` with other entries at some paths, or none. What becomes empty goes.
-fn edit(
+pub(super) fn edit(
     repo: &Repository,
     tree: ObjectId,
     edits: &BTreeMap<BString, Option<(EntryKind, ObjectId)>>,
@@ -495,7 +584,7 @@ fn changes(repo: &Repository, from: ObjectId, to: ObjectId) -> Result<Vec<TreeCh
 
 /// Copies the index with its time. git tells entries that changed within the tick in which the index was written
 /// by comparing with that time; a newer copy would hide them. An older time only makes git look closer.
-fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
+pub(super) fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
     let copy = || {
         let written = fs::metadata(from)?.modified()?;
         fs::copy(from, to)?;
@@ -516,9 +605,28 @@ fn only_commitless(stderr: &[u8]) -> bool {
     errors.peek().is_some() && errors.all(|line| line.ends_with(b"does not have a commit checked out"))
 }
 
+/// Removes a file of the working tree, and the folders that become empty by that, as git does.
+pub(super) fn remove_file_and_folders(top: &Path, file: &Path) -> Result<(), StoreError> {
+    if file.symlink_metadata().is_ok_and(|there| there.is_dir()) {
+        return Ok(());
+    }
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::io("remove", file)(error));
+        }
+        _ => {}
+    }
+    for folder in file.ancestors().skip(1).take_while(|folder| *folder != top) {
+        if fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Whether nothing but folders stands above `path`: behind a symbolic link lies something that is not part of
 /// the tree.
-fn below_folders(top: &Path, path: &BStr) -> bool {
+pub(super) fn below_folders(top: &Path, path: &BStr) -> bool {
     path.find_iter("/").all(|slash| {
         let above =
             gix::path::from_bstr(path[..slash].as_bstr()).map(|above| top.join(above).symlink_metadata());

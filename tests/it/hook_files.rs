@@ -30,7 +30,7 @@ fn contents(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
 }
 
 /// A folder with `git-receipt` in it, for hooks to find.
-fn with_program(repo: &TestRepo) -> String {
+pub fn with_program(repo: &TestRepo) -> String {
     let tools = repo.folder.path().join("tools");
     fs::create_dir_all(&tools).unwrap();
     let link = tools.join("git-receipt");

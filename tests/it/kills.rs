@@ -123,3 +123,61 @@ fn a_lock_that_somebody_may_hold_is_named_with_its_age_and_left_alone() {
     repo.receipt(&["remark", &receipt, "-m", "now"]);
     assert!(!lock.exists());
 }
+
+/// 20 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
+#[test]
+fn a_killed_apply_is_before_or_after_and_never_between() {
+    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(20, |n| n.parse().unwrap());
+    let repo = TestRepo::new();
+    for name in ["a", "b", "c", "gone"] {
+        std::fs::write(repo.path.join(name), "start\n").unwrap();
+    }
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Files"]);
+    let mut landed = 0;
+    // How long a whole run takes, so that the moments are spread over it.
+    let mut span = Duration::from_millis(200);
+    for n in 0..kills {
+        for name in ["a", "b", "c"] {
+            std::fs::write(repo.path.join(name), format!("{name} {n}\n")).unwrap();
+        }
+        std::fs::create_dir_all(repo.path.join("new")).unwrap();
+        std::fs::write(repo.path.join(format!("new/{n}")), "new\n").unwrap();
+        if n == 3 {
+            std::fs::remove_file(repo.path.join("gone")).unwrap();
+        }
+        let receipt = repo.receipt(&["propose", "-m", &format!("Round {n}"), "--restore"]);
+        let head = repo.git(&["rev-parse", "HEAD"]);
+        let (preview, _) = repo.json(&["preview", &receipt]);
+        let start = Instant::now();
+        let mut command = repo.command(PROGRAM, &repo.path, &["accept", &receipt]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(span * (n % 25) / 24);
+        let _ = child.kill();
+        let done = child.wait().unwrap().success();
+        if done && n % 25 == 24 {
+            span = start.elapsed().min(Duration::from_millis(400));
+        }
+        // The next command, whatever it is, finds it before or after.
+        repo.receipt(&["status"]);
+        let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+        let after = repo.git(&["rev-parse", "HEAD"]) != head;
+        assert!(after || !done, "round {n}: acknowledged and lost");
+        if after {
+            landed += 1;
+            assert_eq!(tree, preview["tree"].as_str().unwrap(), "round {n}");
+            assert_eq!(repo.git(&["rev-parse", "HEAD^"]), head, "round {n}");
+        }
+        assert_eq!(repo.git(&["status", "--porcelain"]), "", "round {n}, after: {after}");
+        assert_eq!(repo.git(&["write-tree"]), tree, "round {n}: the index is another");
+        let (shown, _) = repo.json(&["show", &receipt]);
+        let state = &shown["proposal"]["state"];
+        assert_eq!(state == "applied", after, "round {n}: {state}");
+        // And nothing is in the way of going on.
+        if !after {
+            repo.receipt(&["accept", &receipt]);
+        }
+    }
+    println!("{kills} kills, {landed} of them after everything had happened");
+    repo.assert_clean(&repo.path);
+}

@@ -6,8 +6,10 @@ mod foreign;
 #[cfg(unix)]
 mod hook_files;
 mod hooks;
+mod hostile_proposals;
 mod kills;
 mod places;
+mod proposals;
 mod record;
 mod sessions;
 mod sharing;

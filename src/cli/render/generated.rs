@@ -64,9 +64,13 @@ fn completions(shell: Shell) -> (String, Vec<u8>) {
 pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     use crate::commands as c;
     let mut files = vec![
+        schema::<c::apply::Applied>()?,
         schema::<c::bind::Bound>()?,
         schema::<c::close::Closed>()?,
+        schema::<c::decide::Accepted>()?,
+        schema::<c::decide::Rejected>()?,
         schema::<c::demo::Demonstrated>()?,
+        schema::<c::diff::Diffed>()?,
         schema::<c::generate::Generated>()?,
         schema::<c::hooks::Hooked>()?,
         schema::<c::import::Imported>()?,
@@ -77,6 +81,9 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::log::Logged>()?,
         schema::<c::log::Traced>()?,
         schema::<c::open::Opened>()?,
+        schema::<c::preview::Previewed>()?,
+        schema::<c::propose::Made>()?,
+        schema::<c::propose::Revised>()?,
         schema::<c::record::Recorded>()?,
         schema::<c::remark::Remarked>()?,
         schema::<c::run::Ran>()?,

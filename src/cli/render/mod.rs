@@ -1,6 +1,7 @@
 //! Reports to text for people and to JSON for programs.
 
 pub mod generated;
+mod proposals;
 mod text;
 
 use serde::Serialize;

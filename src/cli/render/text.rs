@@ -1,6 +1,7 @@
 //! The form of each report for people.
 
 use super::Render;
+use super::proposals::{files, standing};
 use crate::cli::ui::{Text, safe, safe_lines};
 use crate::commands::bind::Bound;
 use crate::commands::close::Closed;
@@ -231,6 +232,9 @@ fn summary_line(text: &mut Text, summary: &Summary) {
     for gate in &summary.gates {
         line.push_str(&format!("  {}", gate_word(text, gate)));
     }
+    if let Some(proposal) = &summary.proposal {
+        line.push_str(&format!("  {}", standing(text, proposal)));
+    }
     if !summary.known {
         line.push_str(&format!("  {}", text.warn("unknown signer")));
     }
@@ -310,6 +314,22 @@ impl Render for Shown {
                 usage.cache_write_tokens
             ));
         }
+        for (label, sums) in [("spent", &summary.spent), ("charged", &summary.charged)] {
+            for sum in sums {
+                text.line(format!("  {label:<8} {} {}", sum.amount, safe(&sum.currency)));
+            }
+        }
+        for sum in &summary.spent_on_refused {
+            text.line(format!(
+                "  refused  {} {} of it went into refused lines",
+                sum.amount,
+                safe(&sum.currency)
+            ));
+        }
+        if let Some(proposal) = &summary.proposal {
+            let line = format!("  proposal {}", standing(text, proposal));
+            text.line(line);
+        }
         for file in summary.files.iter().take(20) {
             text.line(format!("  file     {}", safe(file)));
         }
@@ -318,6 +338,10 @@ impl Render for Shown {
         }
         for commit in &summary.commits {
             text.line(format!("  commit   {commit}"));
+        }
+        if let (Some(lines), Some(proposal)) = (&self.lines, &summary.proposal) {
+            text.line("");
+            files(text, lines, proposal.count, true);
         }
         text.line("");
         for (index, step) in self.steps.iter().enumerate() {

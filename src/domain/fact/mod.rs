@@ -232,6 +232,11 @@ impl Fact {
         }
     }
 
+    /// Whether its artifacts are evidence that reviewers need: then they travel with the chains.
+    pub fn is_evidence(&self) -> bool {
+        matches!(self, Fact::ProposalMade(_) | Fact::ProposalRevised(_) | Fact::LinesApplied(_))
+    }
+
     /// Whether the fact is about the chain itself, so that its entry names no receipt. `None` where the kind is
     /// unknown and either may be.
     pub fn concerns_chain(&self) -> Option<bool> {

@@ -346,6 +346,11 @@ impl LineSet {
         Self::from_ranges(numbers.into_iter().map(|n| (n, n)).collect())
     }
 
+    /// The `n` numbers from `first` on.
+    pub fn run(first: u64, n: u64) -> Self {
+        if n == 0 { Self::default() } else { LineSet(vec![(first, first.saturating_add(n - 1))]) }
+    }
+
     fn from_ranges(mut ranges: Vec<(u64, u64)>) -> Self {
         ranges.sort_unstable();
         let mut merged: Vec<(u64, u64)> = Vec::with_capacity(ranges.len());
@@ -466,6 +471,16 @@ impl LineSet {
     /// Lines in either.
     pub fn union(&self, other: &LineSet) -> LineSet {
         Self::from_ranges(self.0.iter().chain(&other.0).copied().collect())
+    }
+
+    /// The same lines in parts of at most `ranges` ranges each: a long selection is stated in several entries.
+    pub fn in_parts(&self, ranges: usize) -> Vec<LineSet> {
+        self.0.chunks(ranges.max(1)).map(|part| LineSet(part.to_vec())).collect()
+    }
+
+    /// Lines in both.
+    pub fn common(&self, other: &LineSet) -> LineSet {
+        self.minus(&self.minus(other))
     }
 
     /// Lines here and not in `other`.

@@ -5,17 +5,21 @@
 //! see is a finding; one that was legal there and lost a race is reported as late and changes nothing.
 
 mod order;
+mod proposal;
 mod receipt;
 
 use std::collections::BTreeMap;
 
 pub use order::Placed;
-pub use receipt::{Decided, LineStates, ProposalState, Receipt, Step, may_come_late, may_follow_closing};
+pub use proposal::{Decided, LineStates, ProposalState, Stage};
+pub use receipt::{Receipt, Step, may_come_late, may_follow_closing};
 
 use super::chain::Link;
 use super::fact::Fact;
+use super::fact::data::Proposal;
 use super::finding::{Code, Finding};
 use super::ids::{KeyId, OidMap, OidSet, ReceiptId};
+use super::lines::Carried;
 use receipt::Refusal;
 
 /// All receipts.
@@ -43,15 +47,16 @@ impl Folded {
     }
 }
 
+/// What folding needs to know besides the entries.
+pub struct Around<'a> {
+    /// Whose a key is, so that two keys of one person count once.
+    pub principal_of: &'a dyn Fn(&KeyId) -> String,
+    /// Which numbers of a revision stand for which of the next. Where a table cannot be had, for none.
+    pub carried: &'a dyn Fn(&Proposal, &Proposal) -> Carried,
+}
+
 /// Folds the entries among `known` and, apart from them, those among `strangers`.
-///
-/// `principal_of` says whose a key is, so that two keys of one person count once.
-pub fn fold(
-    links: &OidMap<Link>,
-    known: &OidSet,
-    strangers: &OidSet,
-    principal_of: &dyn Fn(&KeyId) -> String,
-) -> Folded {
+pub fn fold(links: &OidMap<Link>, known: &OidSet, strangers: &OidSet, around: &Around<'_>) -> Folded {
     let all: OidSet = known.union(strangers).copied().collect();
     let order = order::order(links, &all);
     let mut folded = Folded::default();
@@ -60,7 +65,7 @@ pub fn fold(
             order.entries.iter().filter(|placed| strangers.contains(&placed.link.commit) == stranger);
         let mut world = World { receipts: BTreeMap::new(), taken: &folded.known, findings: Vec::new() };
         for placed in entries {
-            world.add(placed, stranger, principal_of);
+            world.add(placed, stranger, around);
         }
         let World { receipts, findings, .. } = world;
         folded.findings.extend(findings);
@@ -81,7 +86,7 @@ struct World<'a, 'w> {
 }
 
 impl<'a> World<'a, '_> {
-    fn add(&mut self, placed: &'a Placed<'a>, stranger: bool, principal_of: &dyn Fn(&KeyId) -> String) {
+    fn add(&mut self, placed: &'a Placed<'a>, stranger: bool, around: &Around<'_>) {
         let body = &placed.entry.body;
         let Some(id) = body.receipt else { return };
         let mut say = |code, message: String| self.findings.push(placed.link.finding(code, message));
@@ -123,10 +128,13 @@ impl<'a> World<'a, '_> {
         if body.signer != *receipt.owner() && !placed.saw(receipt.opening()) {
             return say(Code::NotOpened, "cites no entry of the receipt it is about".into());
         }
-        match receipt.add(placed, principal_of) {
+        match receipt.add(placed, around) {
             Ok(()) => {}
             Err(Refusal::Illegal(code, message)) => say(code, message),
             Err(Refusal::Late(message)) => say(Code::Late, message),
+        }
+        for (lost, message) in receipt.take_lost() {
+            self.findings.push(lost.link.finding(Code::Late, message));
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod path;
 mod place;
 mod rules;
 mod select;
+mod sensitive;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,6 +44,7 @@ pub use change::Change;
 pub use diff::{ALGORITHM, diff};
 pub use place::{Conflict, Placing, Request, Why, place, placed_is_right};
 pub use select::{Line, Numbers};
+pub use sensitive::{Sensitive, sensitive};
 pub use table::{Counts, FileLines, MAX_BYTES, Op, Table, TableError};
 
 /// What kind of thing stands at a path, as git's trees say it.

@@ -65,12 +65,6 @@ impl Table {
     }
 }
 
-/// The `n` numbers from `first`, without counting through them: an unchecked table may claim any number of lines.
-pub(super) fn run(first: u64, n: u64) -> LineSet {
-    let written = format!("{first}-{}", first.saturating_add(n).saturating_sub(1));
-    if n == 0 { LineSet::default() } else { LineSet::from_user(&written).unwrap_or_default() }
-}
-
 /// The parts of `lines` within the `n` numbers from `first`, as offsets and lengths in order.
 pub(super) fn within(lines: &LineSet, first: u64, n: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
     let end = first + n;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Mode, rules, select, shown, wire};
+use super::{Mode, rules, shown, wire};
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::ids::Oid;
 
@@ -136,7 +136,7 @@ impl FileLines {
 
     /// Its numbers.
     pub fn all(&self) -> LineSet {
-        select::run(self.first, self.count())
+        LineSet::run(self.first, self.count())
     }
 
     /// The path in the base tree; none where the file is created.
@@ -247,7 +247,7 @@ impl Table {
 
     /// Every number of the table.
     pub fn all(&self) -> LineSet {
-        select::run(1, self.count())
+        LineSet::run(1, self.count())
     }
 }
 

@@ -3,6 +3,8 @@
 mod chain;
 mod repeats;
 
+use std::collections::VecDeque;
+
 use gix::object::Kind;
 
 use super::artifacts::{ContentRules, Kept, redacted};
@@ -16,7 +18,7 @@ use crate::domain::commit::{self, Parts};
 use crate::domain::entry::{Draft, Tip, Writer, clean_title};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::Role;
-use crate::domain::fact::values::GitPath;
+use crate::domain::fact::values::{GitPath, Replaced};
 use crate::domain::ids::{ChainId, Digest, EntryRef, Oid, ReceiptId, Timestamp};
 use crate::domain::redact::Redactor;
 use chain::OpenChain;
@@ -80,8 +82,49 @@ struct Written {
 /// Artifacts waiting for their commits, by whether they are evidence.
 #[derive(Default)]
 struct Shelf {
-    entries: Vec<(EntryRef, Timestamp, Vec<Kept>)>,
+    entries: Vec<Shelved>,
 }
+
+/// The artifacts of one entry.
+struct Shelved {
+    entry: EntryRef,
+    time: Timestamp,
+    kept: Vec<Kept>,
+    /// Whether reviewers need them.
+    evidence: bool,
+}
+
+/// What an append takes along.
+pub trait Along {
+    /// More facts, which build on those before them: these are signed already, and nothing points to them yet.
+    ///
+    /// # Errors
+    /// Ends the append; nothing is recorded then.
+    fn more(&mut self, _before: &[Appended]) -> Result<Vec<Draft>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Refs that move in the same transaction as the chain's.
+    ///
+    /// # Errors
+    /// Ends the append; nothing is recorded then.
+    fn moves(&mut self, _entries: &[Appended]) -> Result<Vec<RefMove>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Told of every move just before the transaction.
+    ///
+    /// # Errors
+    /// Ends the append; nothing is recorded then.
+    fn ready(&mut self, _moves: &[RefMove]) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Nothing along.
+struct Alone;
+
+impl Along for Alone {}
 
 impl Store {
     /// Appends `drafts` to the scope's chain: all of them or none, in order.
@@ -98,6 +141,19 @@ impl Store {
         options: &AppendOptions<'_>,
         drafts: Vec<Draft>,
     ) -> Result<AppendReport, StoreError> {
+        self.append_along(options, drafts, &mut Alone)
+    }
+
+    /// As [`Store::append`], together with whatever `along` adds to it: all of it happens, or nothing.
+    ///
+    /// # Errors
+    /// As there, and those of `along`.
+    pub fn append_along(
+        &self,
+        options: &AppendOptions<'_>,
+        drafts: Vec<Draft>,
+        along: &mut dyn Along,
+    ) -> Result<AppendReport, StoreError> {
         self.check_writable()?;
         let key = options.signer.id();
         let lock = Lock::acquire(&self.state_dir().join("locks"), &options.scope.file_name(key))?;
@@ -107,26 +163,31 @@ impl Store {
         let mut written: Vec<Written> = Vec::new();
         let mut shelf = Shelf::default();
 
-        if chain.tip.is_none() && !drafts.is_empty() {
-            let time = options.times.and_then(|times| times.first().copied()).unwrap_or(self.now());
-            let draft = self.opening(options, &chain);
-            self.write_entry(options, &mut chain, draft, time, &mut written)?;
-            report.opened_chain = Some(chain.writer.chain);
-        }
         let rules = self.content_rules();
-        for (index, mut draft) in drafts.into_iter().enumerate() {
+        let (mut waiting, mut asked) = (VecDeque::from(drafts), false);
+        for index in 0.. {
+            if waiting.is_empty() && !std::mem::replace(&mut asked, true) {
+                waiting.extend(along.more(&report.entries)?);
+            }
+            let Some(mut draft) = waiting.pop_front() else { break };
             let time = options.times.and_then(|times| times.get(index).copied()).unwrap_or(self.now());
             let redactions = redact_texts(&mut draft, options.redactor);
             if let Some(found) = once.find(self, &draft, options)? {
                 report.entries.push(found);
                 continue;
             }
+            if chain.tip.is_none() {
+                let opening = self.opening(options, &chain);
+                let first = options.times.and_then(|times| times.first().copied()).unwrap_or(time);
+                self.write_entry(options, &mut chain, opening, first, &mut written)?;
+                report.opened_chain = Some(chain.writer.chain);
+            }
             let once_key = draft.once.clone().map(|key| (key, draft.fact.clone()));
             let (kept, found) = self.store_contents(&mut draft.fact, options.redactor, rules)?;
-            let receipt = draft.receipt;
+            let (receipt, evidence) = (draft.receipt, draft.fact.is_evidence());
             let entry = self.write_entry(options, &mut chain, draft, time, &mut written)?;
             if !kept.is_empty() {
-                shelf.entries.push((entry.entry, entry.time, kept));
+                shelf.entries.push(Shelved { entry: entry.entry, time: entry.time, kept, evidence });
             }
             let appended = Appended {
                 entry: entry.entry,
@@ -143,8 +204,11 @@ impl Store {
         if written.is_empty() {
             return Ok(report);
         }
-        self.keep_artifacts(&chain.writer, &shelf)?;
-        self.publish(&chain, &written, &mut report, lock.abandoned)?;
+        for evidence in [true, false] {
+            self.keep_artifacts(&chain.writer, &shelf, evidence)?;
+        }
+        let moves = along.moves(&report.entries)?;
+        self.publish(&chain, &written, &mut report, lock.abandoned, moves, along)?;
         once.advance(self, &chain, &written);
         self.remember(options, chain)?;
         Ok(report)
@@ -162,6 +226,12 @@ impl Store {
         let mut draft = draft;
         // Known only under the lock: an entry of this very chain is not cited, `prev` leads to it.
         draft.cites.retain(|cite| cite.chain != chain.writer.chain);
+        if let Fact::ProposalRevised(revised) = &mut draft.fact
+            && let Some(Replaced::Citation(cite)) = revised.replaces
+            && cite.chain == chain.writer.chain
+        {
+            revised.replaces = Some(Replaced::Own(cite.digest));
+        }
         let once = draft.once.clone();
         let mut parents: Vec<Oid> = chain.tip.iter().map(|tip| tip.commit).collect();
         for cite in &draft.cites {
@@ -198,10 +268,20 @@ impl Store {
     ) -> Result<(Vec<Kept>, u64), StoreError> {
         let may_stay_anyway = matches!(fact, Fact::RemarkMade(_) | Fact::ReplayChecked(_));
         let (mut kept, mut count) = (Vec::new(), 0);
-        if let Fact::SnapshotTaken(snapshot) = fact {
-            let trees = std::iter::once(snapshot.worktree).chain(snapshot.index);
-            let trees = trees.filter(|tree| *tree != self.empty_tree());
-            kept.extend(trees.map(|tree| Kept { digest: None, oid: tree }));
+        let tree = |oid: Oid| (oid != self.empty_tree()).then_some(Kept { digest: None, oid });
+        match fact {
+            Fact::SnapshotTaken(snapshot) => {
+                kept.extend(std::iter::once(snapshot.worktree).chain(snapshot.index).filter_map(tree));
+            }
+            Fact::ProposalMade(made) | Fact::ProposalRevised(made) => {
+                kept.extend([made.base.tree, made.tree].into_iter().filter_map(tree));
+                kept.push(Kept { digest: Some(made.lines.digest), oid: made.lines.oid });
+            }
+            Fact::LinesApplied(applied) => {
+                let placed = applied.placed.iter();
+                kept.extend(placed.map(|table| Kept { digest: Some(table.digest), oid: table.oid }));
+            }
+            _ => {}
         }
         for (_, content) in fact.contents_mut() {
             let Some((pending, found)) = redacted(content, redactor) else { continue };
@@ -216,18 +296,19 @@ impl Store {
 
     /// Adds a commit for each entry's artifacts to this month's ref. An artifact commit that no entry names
     /// afterwards is garbage, so this goes before the chain moves.
-    fn keep_artifacts(&self, writer: &Writer, shelf: &Shelf) -> Result<(), StoreError> {
-        if shelf.entries.is_empty() {
+    fn keep_artifacts(&self, writer: &Writer, shelf: &Shelf, evidence: bool) -> Result<(), StoreError> {
+        let entries: Vec<&Shelved> = shelf.entries.iter().filter(|one| one.evidence == evidence).collect();
+        if entries.is_empty() {
             return Ok(());
         }
-        let ref_name = self.artifact_ref(false, self.now())?;
+        let ref_name = self.artifact_ref(evidence, self.now())?;
         let lock = Lock::acquire(&self.state_dir().join("locks"), "artifacts")?;
         lock::clear_stale(self.common_dir(), &ref_name, lock.abandoned);
         let seen = self.find_ref(&ref_name)?;
         let mut parent = seen;
-        for (entry, time, kept) in &shelf.entries {
+        for one in entries {
             let author = (writer.name.as_str(), writer.email.as_str());
-            parent = Some(self.write_artifact_commit(*entry, kept, author, *time, parent)?);
+            parent = Some(self.write_artifact_commit(one.entry, &one.kept, author, one.time, parent)?);
         }
         let message = format!("artifacts of {}", writer.chain);
         self.move_refs(&[RefMove { name: ref_name, expected: seen, new: parent, reflog: false, message }])
@@ -239,6 +320,8 @@ impl Store {
         written: &[Written],
         report: &mut AppendReport,
         abandoned: bool,
+        mut moves: Vec<RefMove>,
+        along: &mut dyn Along,
     ) -> Result<(), StoreError> {
         let Some(tip) = &chain.tip else { return Ok(()) };
         if chain.expected.is_none() {
@@ -251,13 +334,15 @@ impl Store {
             [one] => format!("receipt: entry {}", one.tip.entry.seq),
             more => format!("receipt: {} entries to {}", more.len(), tip.entry.seq),
         };
-        let moved = RefMove { name, expected: chain.expected, new: Some(tip.commit), reflog: true, message };
+        // Last, as it is what counts: without it the others are hints that lead nowhere yet.
+        moves.push(RefMove { name, expected: chain.expected, new: Some(tip.commit), reflog: true, message });
         let sync = self.config_bool("receipt.fsync").unwrap_or(false);
         if sync {
             // Before the ref names them: a power cut must not leave a chain that ends in nothing.
             self.sync_objects(written)?;
         }
-        self.move_refs(&[moved])?;
+        along.ready(&moves)?;
+        self.move_refs(&moves)?;
         if sync {
             self.sync_ref(chain.writer.chain)?;
         }

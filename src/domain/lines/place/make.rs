@@ -12,7 +12,7 @@ use crate::domain::lines::apply::{Content, Written, known, takes};
 use crate::domain::lines::change::content;
 use crate::domain::lines::path::file_above;
 use crate::domain::lines::rules::in_order;
-use crate::domain::lines::select::{common, has, run};
+use crate::domain::lines::select::{common, has};
 use crate::domain::lines::table::{FileLines, Op, Table};
 use crate::domain::lines::text::Lines;
 use crate::domain::lines::weave::{Piece, check_bounds, join, weave};
@@ -264,7 +264,7 @@ impl Making<'_, '_> {
             numbers.push(number);
         }
         let text_first = file.numbered().find(|(_, op)| op.is_text()).map(|(number, _)| number);
-        let text = text_first.map(|first| run(first, file.first + file.count() - first));
+        let text = text_first.map(|first| LineSet::run(first, file.first + file.count() - first));
         let text = text.map(|text| common(&text, wanted)).filter(|text| !text.is_empty());
         if let Some(text) = text {
             if !there.mode.is_regular() {

@@ -12,7 +12,7 @@ use super::apply::{path_with, some};
 use super::change::Change;
 use super::select::{common, without};
 use super::table::{FileLines, Table};
-use super::{Edits, File, Files};
+use super::{Edits, File, Files, shown};
 use crate::domain::fact::values::{GitPath, LineSet};
 
 mod check;
@@ -60,6 +60,12 @@ pub struct Conflict {
     pub lines: LineSet,
     /// What happened to their place.
     pub why: Why,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}`, lines {}: {}", shown(&self.path), self.lines, self.why)
+    }
 }
 
 /// Why lines no longer fit.

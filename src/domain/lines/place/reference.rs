@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::CONTEXT;
 use super::find::{Found, Interner};
 use crate::domain::fact::values::LineSet;
-use crate::domain::lines::select::{run, text_ops, within};
+use crate::domain::lines::select::{text_ops, within};
 use crate::domain::lines::table::{FileLines, Op};
 use crate::domain::lines::text::Lines;
 use crate::domain::lines::weave::{Piece, join, weave};
@@ -103,7 +103,7 @@ pub(super) struct Unit {
 
 impl Unit {
     pub(super) fn numbers(&self) -> LineSet {
-        run(self.first, self.count)
+        LineSet::run(self.first, self.count)
     }
 }
 

@@ -1,0 +1,190 @@
+//! Proposals for people: numbered lines, decisions, what landed.
+
+use super::Render;
+use crate::cli::ui::{Text, safe, safe_lines};
+use crate::commands::apply::Applied;
+use crate::commands::decide::{Accepted, Decided, Rejected};
+use crate::commands::diff::{Diffed, RevisionView};
+use crate::commands::lines_view::{FileView, LineView};
+use crate::commands::preview::Previewed;
+use crate::commands::propose::{Made, Revised};
+use crate::commands::summary::ProposalView;
+
+impl Render for Made {
+    fn render(&self, text: &mut Text) {
+        text.line(&self.receipt);
+    }
+}
+
+impl Render for Revised {
+    fn render(&self, text: &mut Text) {
+        self.0.render(text);
+    }
+}
+
+impl Render for Accepted {
+    fn render(&self, text: &mut Text) {
+        self.0.render(text);
+    }
+}
+
+impl Render for Rejected {
+    fn render(&self, text: &mut Text) {
+        self.0.render(text);
+    }
+}
+
+impl Render for Diffed {
+    fn instead(&self) -> Option<&[u8]> {
+        self.patch.as_deref()
+    }
+
+    fn render(&self, text: &mut Text) {
+        for revision in &self.revisions {
+            let line = revision_line(text, revision);
+            text.line(line);
+        }
+        files(text, &self.files, self.count, false);
+    }
+}
+
+fn revision_line(text: &Text, revision: &RevisionView) -> String {
+    format!(
+        "revision {}  {:<10}  {} lines  {}  {}",
+        text.bold(&revision.revision.to_string()),
+        revision.state,
+        revision.count,
+        text.dim(&revision.entry),
+        safe(&revision.summary)
+    )
+}
+
+/// Every file with its lines. `states` also says what became of each.
+pub(super) fn files(text: &mut Text, files: &[FileView], count: u64, states: bool) {
+    let width = count.to_string().len().max(2);
+    for file in files {
+        let mut head = text.bold(&safe(&file.path));
+        if !file.sensitive.is_empty() {
+            let marks = format!("  [sensitive: {}]", file.sensitive.join(", "));
+            head.push_str(&text.warn(&marks));
+        }
+        text.line(head);
+        for line in &file.lines {
+            let state = match line.state {
+                Some(state) if states => format!("{state:<8} "),
+                _ => String::new(),
+            };
+            let shown = line_text(text, line, width);
+            text.exact(format!("  {state}{shown}"));
+        }
+    }
+}
+
+/// One number, with what it does.
+fn line_text(text: &Text, line: &LineView, width: usize) -> String {
+    let number = format!("L{:0width$}", line.line);
+    let old = || safe(line.old.as_deref().unwrap_or_default());
+    let new = || safe(line.new.as_deref().unwrap_or_default());
+    match line.op {
+        "add" => text.good(&format!("+ {number} {}", new())),
+        "remove" => text.bad(&format!("- {number} {}", old())),
+        "mutate" => {
+            format!("{} {} → {}", text.warn(&format!("~ {number}")), old(), text.good(&new()))
+        }
+        "move" => {
+            let moved = line.count.unwrap_or_default();
+            let (from, to) = (line.base_line.unwrap_or_default(), line.proposed_line.unwrap_or_default());
+            text.warn(&format!("> {number} moved {moved} lines from line {from} to line {to}"))
+        }
+        "cap" => text.warn(&format!("cap~ {number} mode {} → {}", old(), new())),
+        "rename" => text.warn(&format!("rename {number} {} → {}", old(), new())),
+        "create" => text.good(&format!("file+ {number} created")),
+        "delete" => text.bad(&format!("file- {number} deleted")),
+        "bytes" => text.warn(&format!("bytes {number} content replaced whole")),
+        "type" => text.warn(&format!("type {number} type changed")),
+        other => format!("{other} {number}"),
+    }
+}
+
+impl Render for Previewed {
+    fn render(&self, text: &mut Text) {
+        text.line(format!("tree {}", self.tree));
+        if !self.already.is_empty() {
+            text.line(format!("lines {} are there already", self.already));
+        }
+        for conflict in &self.conflicts {
+            let lines = format!("lines {} no longer fit", conflict.lines);
+            text.line(format!("{} in {}: {}", text.bad(&lines), safe(&conflict.path), conflict.why));
+        }
+        for line in safe_lines(self.patch.trim_end_matches('\n')).lines() {
+            let shown = match line.as_bytes().first() {
+                Some(b'+') => text.good(line),
+                Some(b'-') => text.bad(line),
+                Some(b'@') => text.dim(line),
+                _ => line.to_owned(),
+            };
+            text.exact(shown);
+        }
+    }
+}
+
+impl Decided {
+    fn render(&self, text: &mut Text) {
+        let word = if self.accepts { text.good("accepted") } else { text.bad("rejected") };
+        if !self.lines.is_empty() {
+            text.line(format!("{word} lines {} of {}", self.lines, self.receipt));
+        }
+        if !self.pending.is_empty() {
+            text.line(format!("pending lines {}", self.pending));
+        }
+        if let Some(landed) = &self.landed {
+            landed.render(text);
+        }
+    }
+}
+
+impl Render for Applied {
+    fn render(&self, text: &mut Text) {
+        match (&self.commit, &self.branch) {
+            (Some(commit), branch) => {
+                let branch = branch.as_deref().unwrap_or("HEAD");
+                text.line(format!("{} lines {} as {}", text.good("landed"), self.lines, &commit[..12]));
+                text.line(format!("on {}", safe(branch)));
+            }
+            (None, _) if self.staged && !self.lines.is_empty() => {
+                text.line(format!("staged lines {}; commit them as usual", self.lines));
+            }
+            _ => text.line("nothing to land"),
+        }
+        if self.placed && self.commit.is_some() {
+            text.line("placed by their surroundings, as the base had moved");
+        }
+        if !self.already.is_empty() {
+            text.line(format!("lines {} were there already", self.already));
+        }
+        if !self.conflicted.is_empty() {
+            text.line(format!("{} lines {}, which no longer fit", text.warn("left out"), self.conflicted));
+        }
+    }
+}
+
+/// Where a proposal stands, in a line.
+pub(super) fn standing(text: &Text, proposal: &ProposalView) -> String {
+    let mut line = format!("revision {} {}", proposal.revision, proposal.state);
+    let parts = [
+        ("pending", &proposal.pending),
+        ("accepted", &proposal.accepted),
+        ("rejected", &proposal.rejected),
+        ("applied", &proposal.applied),
+    ];
+    for (word, lines) in parts {
+        if !lines.is_empty() {
+            line.push_str(&format!(", {word} {lines}"));
+        }
+    }
+    if !proposal.sensitive.is_empty() {
+        let paths: Vec<_> = proposal.sensitive.keys().map(|path| safe(path)).collect();
+        line.push_str(&text.warn(&format!("  [sensitive: {}]", paths.join(", "))));
+    }
+    line
+}

@@ -1,0 +1,172 @@
+//! The lines of a change as they are listed: number by number, with old and new text.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::fact::values::{GitPath, LineSet};
+use crate::domain::fold::LineStates;
+use crate::domain::lines::{self, Blobs, File, FileLines, Files, LinesError, Op, Sensitive, Table};
+
+/// One file of a change.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FileView {
+    /// Its path; of a deleted file the one that it had.
+    pub path: String,
+    /// The path before, where it changes.
+    pub old_path: Option<String>,
+    /// Why it deserves a second look; empty for most.
+    pub sensitive: Vec<String>,
+    /// Its lines.
+    pub lines: Vec<LineView>,
+}
+
+/// One number.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LineView {
+    /// The number.
+    pub line: u64,
+    /// `add`, `remove`, `mutate`, `move`, `create`, `delete`, `bytes`, `type`, `rename` or `cap`.
+    pub op: &'static str,
+    /// `pending`, `accepted`, `rejected` or `applied`; none where nobody decides about it.
+    pub state: Option<&'static str>,
+    /// The line of the base, from 1; of a move the first.
+    pub base_line: Option<u64>,
+    /// The line of the proposed file, from 1; of a move the first.
+    pub proposed_line: Option<u64>,
+    /// What goes: the line, the path or the mode before. Bytes that are no UTF-8 are replaced.
+    pub old: Option<String>,
+    /// What comes.
+    pub new: Option<String>,
+    /// How many lines move.
+    pub count: Option<u64>,
+}
+
+/// Lists the numbers of a table, or those chosen.
+///
+/// # Errors
+/// When content is missing.
+pub fn view(
+    table: &Table,
+    base: &Files,
+    proposed: &Files,
+    blobs: &dyn Blobs,
+    chosen: Option<&LineSet>,
+    states: Option<&LineStates>,
+) -> Result<Vec<FileView>, LinesError> {
+    let marks: std::collections::BTreeMap<GitPath, Vec<Sensitive>> =
+        lines::sensitive(table, proposed).into_iter().collect();
+    let mut files = Vec::new();
+    for file in table.files() {
+        if chosen.is_some_and(|chosen| !chosen.intersects(&file.all())) {
+            continue;
+        }
+        let before = file.base_path().and_then(|path| base.get(path));
+        let after = file.proposed.and_then(|_| proposed.get(&file.path));
+        let text = file.ops.iter().any(Op::is_text);
+        let old = if text { content(before, blobs)? } else { Vec::new() };
+        let new = if text { content(after, blobs)? } else { Vec::new() };
+        let (old, new) = (split(&old), split(&new));
+        let mut lines = Vec::new();
+        for (first, op) in file.numbered() {
+            for offset in 0..op.numbers() {
+                let number = first + offset;
+                if chosen.is_none_or(|chosen| chosen.contains(number)) {
+                    let state = states.map(|states| state_of(states, number));
+                    lines.push(LineView { line: number, state, ..one(file, op, offset, &old, &new) });
+                }
+            }
+        }
+        let reasons = marks.get(&file.path).into_iter().flatten();
+        files.push(FileView {
+            path: file.path.to_string(),
+            old_path: file.old_path.as_ref().map(ToString::to_string),
+            sensitive: reasons.map(|reason| reason.as_str().to_owned()).collect(),
+            lines,
+        });
+    }
+    Ok(files)
+}
+
+/// The state of one line in a word.
+fn state_of(states: &LineStates, number: u64) -> &'static str {
+    if states.applied.contains(number) {
+        "applied"
+    } else if states.rejected.contains(number) {
+        "rejected"
+    } else if states.accepted.contains(number) {
+        "accepted"
+    } else {
+        "pending"
+    }
+}
+
+fn content(file: Option<&File>, blobs: &dyn Blobs) -> Result<Vec<u8>, LinesError> {
+    match file.filter(|file| file.mode.is_regular()) {
+        Some(file) => Ok(blobs.blob(&file.oid)?.into_owned()),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn split(bytes: &[u8]) -> Vec<&[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// A line without its terminator.
+fn shown(lines: &[&[u8]], number: u64) -> Option<String> {
+    let line = lines.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    Some(String::from_utf8_lossy(line).into_owned())
+}
+
+fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> LineView {
+    let mut view = LineView {
+        line: 0,
+        op: "",
+        state: None,
+        base_line: None,
+        proposed_line: None,
+        old: None,
+        new: None,
+        count: None,
+    };
+    match *op {
+        Op::Add { from, .. } => {
+            view.op = "add";
+            view.proposed_line = Some(from + offset);
+            view.new = shown(new, from + offset);
+        }
+        Op::Remove { at, .. } => {
+            view.op = "remove";
+            view.base_line = Some(at + offset);
+            view.old = shown(old, at + offset);
+        }
+        Op::Mutate { at, from, .. } => {
+            view.op = "mutate";
+            view.base_line = Some(at + offset);
+            view.proposed_line = Some(from + offset);
+            view.old = shown(old, at + offset);
+            view.new = shown(new, from + offset);
+        }
+        Op::Move { at, n, from, .. } => {
+            view.op = "move";
+            view.base_line = Some(at);
+            view.proposed_line = Some(from);
+            view.count = Some(n);
+        }
+        Op::Create => view.op = "create",
+        Op::Delete => view.op = "delete",
+        Op::Bytes => view.op = "bytes",
+        Op::Type => view.op = "type",
+        Op::Rename => {
+            view.op = "rename";
+            view.old = file.old_path.as_ref().map(ToString::to_string);
+            view.new = Some(file.path.to_string());
+        }
+        Op::Cap { from, to } => {
+            view.op = "cap";
+            view.old = Some(from.as_str().to_owned());
+            view.new = Some(to.as_str().to_owned());
+        }
+    }
+    view
+}
