@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Report, user_error};
 use crate::env::Env;
 
-/// Show a recorded session, its verification, and what tampering looks like
+/// Show a recorded session, a proposal of which some lines are refused, and what tampering looks like
 ///
 /// Works in a temporary folder with a key of its own, needs no network, and leaves nothing behind.
 #[derive(Debug, Clone, clap::Args, Default)]
@@ -126,9 +126,26 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
 
     show.tell("What happened, signed and linked, in the repository's own refs:")?;
     show.receipt(&["log", &receipt, "--oneline"], 0)?;
+
+    show.tell(
+        "Next comes a change to be decided about. Every line has a number, and a person signs for each.",
+    )?;
+    show.receipt(&["key", "new", "--person"], 0)?;
+    show.file("greet.sh", "echo \"Hello, ${1:-world}\"\necho \"debug: greeted\" >&2\n")?;
+    let proposed = show.receipt(&["propose", "-m", "Greet by name"], 0)?;
+    let proposal = String::from_utf8_lossy(&proposed.stdout).trim().to_owned();
+    show.receipt(&["diff", &proposal], 0)?;
+    show.receipt(&["reject", &proposal, "--lines", "2", "-m", "no debug output"], 0)?;
+    show.receipt(&["accept", &proposal], 0)?;
+
+    show.tell("Only line 1 landed. The refused line is a local change, as it was in the file before:")?;
+    show.git(&["log", "-1", "--format=%an: %s%n%b"])?;
+    show.git(&["diff", "--stat"])?;
     show.receipt(&["verify"], 0)?;
 
-    show.tell("Now somebody with write access changes one byte of the last entry: `added` becomes `addet`.")?;
+    show.tell(
+        "Now somebody with write access makes it look as if the refused line had been accepted as well.",
+    )?;
     tamper(show)?;
     let verdict = show.receipt(&["verify"], 1)?;
     let text = String::from_utf8_lossy(&verdict.stdout).into_owned();
@@ -138,17 +155,20 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
     Ok(code)
 }
 
-/// Changes one byte in the last entry's commit and points the chain there, as an attacker with write access
-/// would.
+/// Puts another selection into the entry that says what landed, and points the chain there, as an attacker with
+/// write access would.
 fn tamper(show: &mut Show<'_>) -> anyhow::Result<()> {
     let refs = show.quiet_git(&["for-each-ref", "--format=%(refname)", "refs/receipts/chains"], None)?;
-    let name = refs.lines().next().context("no chain was recorded")?.to_owned();
-    let body = show.quiet_git(&["cat-file", "commit", &name], None)?;
-    let changed = body.replacen("\"title\":\"Comma added\"", "\"title\":\"Comma addet\"", 1);
-    anyhow::ensure!(changed != body, "the last entry is not the one to tamper with");
-    let id = show.quiet_git(&["hash-object", "-t", "commit", "-w", "--stdin"], Some(&changed))?;
-    show.quiet_git(&["update-ref", &name, id.trim()], None)?;
-    Ok(())
+    for name in refs.lines() {
+        let body = show.quiet_git(&["cat-file", "commit", name], None)?;
+        let changed = body.replacen("\"lines\":\"1\"", "\"lines\":\"1-2\"", 1);
+        if changed != body {
+            let id = show.quiet_git(&["hash-object", "-t", "commit", "-w", "--stdin"], Some(&changed))?;
+            show.quiet_git(&["update-ref", name, id.trim()], None)?;
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no entry says what landed")
 }
 
 impl Show<'_> {
