@@ -99,6 +99,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Applied> {
     let picture = ctx.picture(&trust)?;
     let target = picture.target(ctx, &args.receipt)?;
     let receipt = picture.receipt(target.receipt)?;
+    receipt.check_known()?;
     let proposal = picture.current(receipt, args.landing.revision)?;
     let loaded = ctx.load(&proposal.made)?;
     let pending = proposal.pending();
@@ -194,7 +195,7 @@ impl Request<'_> {
             self.note_for_binding(ctx, &parent, &plan)?;
             return Ok((applied, entries));
         }
-        let message = format!("{}\n", self.proposal.made.summary.trim());
+        let message = message_of(&self.proposal.made.summary);
         let message = match self.args.no_verify {
             true => message,
             false => ctx.store.run_commit_hooks(plan.tree, &message)?,
@@ -400,6 +401,18 @@ impl Making<'_> {
         let counted = made.filter(|decided| decided.accepts && decisions.contains(&decided.entry));
         counted.fold(LineSet::default(), |all, decided| all.union(&decided.lines))
     }
+}
+
+/// A commit message out of what the proposer wrote: without control characters, and without trailers that would pass
+/// for ours.
+fn message_of(summary: &str) -> String {
+    let clean =
+        |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>().trim_end().to_owned();
+    let ours = |line: &String| line.trim_start().to_ascii_lowercase().starts_with("receipt-");
+    let lines: Vec<String> = summary.trim().lines().map(clean).filter(|line| !ours(line)).collect();
+    let text = lines.join("\n");
+    let text = text.trim();
+    format!("{}\n", if text.is_empty() { "A proposed change" } else { text })
 }
 
 /// The files in which two trees differ, as a receipt states them.

@@ -236,19 +236,25 @@ pub fn reject(ctx: &Context, args: &RejectArgs) -> anyhow::Result<Rejected> {
     }))
 }
 
-/// Refuses lines that landed, and a stranger's proposal, which no decision could be about.
-fn check_undecided(receipt: &Receipt, proposal: &ProposalState, lines: &LineSet) -> anyhow::Result<()> {
-    if !receipt.known {
-        return Err(UserError {
-            message: format!(
-                "receipt `{}` was opened by `{}`, a key that is not listed",
-                receipt.id, receipt.owner
-            ),
-            hint: Some("`git receipt key trust` lists a key, once you know whose it is".into()),
-            code: 4,
+impl Receipt {
+    /// Refuses a stranger's proposal: what is decided about it would count nowhere.
+    ///
+    /// # Errors
+    /// Exit code 4, naming the key.
+    pub fn check_known(&self) -> anyhow::Result<()> {
+        if self.known {
+            return Ok(());
         }
-        .into());
+        let message =
+            format!("receipt `{}` was opened by `{}`, a key that is not listed", self.id, self.owner);
+        let hint = "`git receipt key trust` lists a key, once you know whose it is";
+        Err(UserError { message, hint: Some(hint.into()), code: 4 }.into())
     }
+}
+
+/// Refuses lines that landed, and a stranger's proposal.
+fn check_undecided(receipt: &Receipt, proposal: &ProposalState, lines: &LineSet) -> anyhow::Result<()> {
+    receipt.check_known()?;
     let landed = lines.common(&proposal.lines.applied);
     if !landed.is_empty() {
         return Err(user_error(

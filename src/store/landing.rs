@@ -156,12 +156,18 @@ impl Store {
                 rename(&lock, &self.repo.index_path())?;
             }
         } else {
-            let lock = index_lock(&self.repo.index_path());
-            if fs::read(&lock).is_ok_and(|there| there == OURS) {
-                fs::remove_file(&lock).map_err(StoreError::io("remove", &lock))?;
-            }
+            self.unlock_index()?;
         }
         remove_folder(folder)
+    }
+
+    /// Takes away git's lock of the index if it is ours.
+    fn unlock_index(&self) -> Result<(), StoreError> {
+        let lock = index_lock(&self.repo.index_path());
+        if fs::read(&lock).is_ok_and(|there| there == OURS) {
+            fs::remove_file(&lock).map_err(StoreError::io("remove", &lock))?;
+        }
+        Ok(())
     }
 
     /// Removes what goes, and moves what comes from the folder to the working tree.
@@ -300,14 +306,17 @@ impl Landing<'_> {
 }
 
 impl Drop for Landing<'_> {
+    /// Whatever went wrong, the refs say whether it is to be finished or taken back.
     fn drop(&mut self) {
         if self.done {
             return;
         }
-        if self.index_lock.take().is_some() {
-            let _ = fs::remove_file(index_lock(&self.store.repo.index_path()));
-        }
-        let _ = remove_folder(&self.folder);
+        self.index_lock = None;
+        // The next command tries again where this fails.
+        let _ = match self.folder.join(JOURNAL).exists() {
+            true => self.store.finish_landing(&self.folder),
+            false => self.store.unlock_index().and_then(|()| remove_folder(&self.folder)),
+        };
     }
 }
 

@@ -63,7 +63,8 @@ impl Store {
     /// # Errors
     /// When git cannot be run.
     pub fn with_trailers(&self, message: &str, trailers: &[String]) -> Result<String, StoreError> {
-        let mut args = vec!["interpret-trailers", "--if-exists", "addIfDifferent"];
+        // A line of dashes is text here: nothing follows a message that ends in a patch.
+        let mut args = vec!["interpret-trailers", "--no-divider", "--if-exists", "addIfDifferent"];
         for trailer in trailers {
             args.extend(["--trailer", trailer]);
         }
