@@ -11,6 +11,7 @@ pub mod ids;
 pub mod lines;
 mod lines_of_text;
 pub mod money;
+pub mod policy;
 pub mod presence;
 pub mod redact;
 pub mod revoked;

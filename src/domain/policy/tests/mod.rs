@@ -1,0 +1,3 @@
+//! What a policy says once it is read.
+
+pub(crate) mod patterns;
