@@ -6,6 +6,7 @@
 mod false_hits;
 mod lines;
 mod planted_secrets;
+mod policy_patterns;
 mod recall;
 mod redaction_speed;
 mod sessions;
