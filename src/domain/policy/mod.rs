@@ -174,6 +174,12 @@ impl Policy {
         parse::parse(text)
     }
 
+    /// A policy to begin with: it asks for a bound receipt on every branch and only warns. All else that a policy
+    /// can say stands there as a comment with its explanation.
+    pub fn template() -> &'static str {
+        include_str!("template.toml")
+    }
+
     /// The root commits of the projects whose receipts count; where there are none, those of the default branch.
     pub fn repos(&self) -> &[Oid] {
         &self.repos

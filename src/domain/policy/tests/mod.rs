@@ -156,6 +156,63 @@ fn a_rule_about_everything_is_about_a_commit_that_changes_nothing() {
     assert!(!only_rule("RULEpaths = [\"src/**\"]").touches([&b"docs/a"[..], b"srcs/b"]));
 }
 
+/// The template with its examples in force.
+fn uncommented() -> String {
+    let lines = Policy::template().lines().map(|line| match line.strip_prefix('#') {
+        Some(code) if !code.starts_with(' ') => code,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_template_warns_where_a_commit_has_no_receipt() {
+    let policy = policy(Policy::template());
+    let [rule] = policy.rules() else { panic!("one rule is in force") };
+    assert_eq!((&rule.receipt, rule.enforce), (&Requirement::Bound, Enforce::Warn));
+    assert!(rule.names("refs/heads/main") && rule.names("refs/heads/topic/a") && rule.paths.is_everything());
+    assert_eq!((policy.repos().len(), policy.roles.len(), policy.owners.len()), (0, 0, 0));
+}
+
+#[test]
+fn the_examples_of_the_template_hold_too() {
+    let policy = policy(&uncommented());
+    let [_, main, trust] = policy.rules() else { panic!("three rules") };
+    assert_eq!(main.receipt.as_str(), "accepted");
+    assert_eq!((main.gates.len(), main.max_risk, main.enforce), (2, Some(Risk::Medium), Enforce::Block));
+    let Requirement::Accepted(approvals) = &trust.receipt else { panic!("people decide about trust") };
+    assert_eq!(approvals.count, 2);
+    assert!(trust.matches_path(b".receipts/policy.toml") && !trust.matches_path(b"src/main.rs"));
+    assert_eq!(policy.owner_of("alice+agent@example.com"), "alice@example.com");
+}
+
+#[test]
+fn each_line_of_the_template_that_says_something_has_its_explanation() {
+    for key in [
+        "refs",
+        "paths",
+        "receipt",
+        "approvals",
+        "approvers",
+        "author_may_approve",
+        "gates",
+        "gate_runners",
+        "max_risk",
+        "grade",
+        "enforce",
+        "version",
+        "repos",
+        "roles",
+        "owners",
+    ] {
+        let said = uncommented()
+            .lines()
+            .any(|line| line.split([' ', '=']).next() == Some(key) || line == format!("[{key}]"));
+        assert!(said, "{key}");
+    }
+    assert!(Policy::template().lines().all(|line| line.chars().count() <= 120));
+}
+
 proptest! {
     #[test]
     fn the_last_owner_is_owned_by_nobody(pairs in prop::collection::btree_map("[a-f]", "[a-f]", 0..6)) {
