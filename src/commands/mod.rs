@@ -37,6 +37,7 @@ pub mod trust;
 pub mod verify;
 pub mod verify_lines;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -44,7 +45,8 @@ use serde::Serialize;
 
 use crate::domain::entry::Draft;
 use crate::domain::fact::data::Role;
-use crate::domain::ids::{Oid, Timestamp};
+use crate::domain::ids::{Digest, Oid, Timestamp};
+use crate::domain::lines::Carried;
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
 use crate::store::keys::{KeyDir, PERSON, RECORDER, Signer};
@@ -90,6 +92,8 @@ pub struct Context {
     pub notices: std::cell::RefCell<Vec<String>>,
     /// Says something to the person at once, where it must come before what follows.
     pub warn: fn(&str),
+    /// Which lines of one table stand for which of another: asked again and again while receipts are folded.
+    carried: std::cell::RefCell<HashMap<(Digest, Oid, Digest, Oid), Carried>>,
     signer: std::cell::OnceCell<Signer>,
     person: std::cell::OnceCell<Signer>,
     redactor: std::cell::OnceCell<Redactor>,
@@ -115,6 +119,7 @@ impl Context {
             now,
             notices: Default::default(),
             warn: |_| {},
+            carried: Default::default(),
             person: Default::default(),
             signer: Default::default(),
             redactor: Default::default(),

@@ -169,6 +169,16 @@ impl Context {
     /// Which lines of a revision stand for which of a later one: none where a table of theirs cannot be had, as
     /// then nobody can tell.
     pub fn carried(&self, from: &Proposal, to: &Proposal) -> Carried {
+        let key = (from.lines.digest, from.tree, to.lines.digest, to.tree);
+        if let Some(known) = self.carried.borrow().get(&key) {
+            return known.clone();
+        }
+        let carried = self.work_out_carried(from, to);
+        self.carried.borrow_mut().insert(key, carried.clone());
+        carried
+    }
+
+    fn work_out_carried(&self, from: &Proposal, to: &Proposal) -> Carried {
         let carried = || -> Result<Carried, LoadError> {
             let (from, to) = (Loaded::read(&self.store, from)?, Loaded::read(&self.store, to)?);
             let (from, to) = (from.change(&self.store)?, to.change(&self.store)?);

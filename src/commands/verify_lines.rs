@@ -10,18 +10,20 @@ use crate::domain::fact::Fact;
 use crate::domain::fact::data::LinesApplied;
 use crate::domain::fact::values::LineSet;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::fold::{ProposalState, Receipt};
+use crate::domain::fold::Receipt;
 use crate::domain::ids::{Digest, Oid};
 use crate::domain::lines::{self, Request, Table};
 
 /// Lines that landed in one commit, as one or several entries state it.
-struct Landed<'p> {
+pub struct Landed<'p> {
     /// The commit of the first of these entries, to name it in findings.
-    entry: Oid,
-    applied: &'p LinesApplied,
-    lines: LineSet,
+    pub entry: Oid,
+    /// What that entry says.
+    pub applied: &'p LinesApplied,
+    /// Every line that landed in it.
+    pub lines: LineSet,
     /// What landed of the same revision before.
-    before: LineSet,
+    pub before: LineSet,
 }
 
 impl Context {
@@ -33,7 +35,8 @@ impl Context {
     pub fn check_lines(&self, picture: &Picture) -> anyhow::Result<(Vec<Finding>, u64)> {
         let (mut findings, mut withheld) = (Vec::new(), 0);
         for receipt in picture.folded.receipts() {
-            for proposal in &receipt.proposals {
+            let landings = self.landings(picture, receipt);
+            for (proposal, landings) in receipt.proposals.iter().zip(landings) {
                 let Some(link) = picture.link(&proposal.commit) else { continue };
                 let loaded = match Loaded::read(&self.store, &proposal.made) {
                     Ok(loaded) => loaded,
@@ -57,7 +60,7 @@ impl Context {
                         continue;
                     }
                 }
-                for landed in self.landed(picture, receipt, proposal) {
+                for landed in landings {
                     match self.recompute(&loaded, &landed)? {
                         Ok(()) => {}
                         Err(LoadError::Withheld(_)) => withheld += 1,
@@ -72,63 +75,65 @@ impl Context {
         Ok((findings, withheld))
     }
 
-    /// The commits that lines of a revision landed in, in order.
-    fn landed<'p>(
-        &self,
-        picture: &'p Picture,
-        receipt: &'p Receipt,
-        proposal: &ProposalState,
-    ) -> Vec<Landed<'p>> {
-        let by_digest: BTreeMap<Digest, &ProposalState> =
-            receipt.proposals.iter().map(|known| (known.entry.digest, known)).collect();
-        let mut found: Vec<Landed<'p>> = Vec::new();
-        let mut before = LineSet::default();
+    /// The commits that lines landed in, in order, for every revision of a receipt's proposals by its index.
+    pub fn landings<'p>(&self, picture: &'p Picture, receipt: &'p Receipt) -> Vec<Vec<Landed<'p>>> {
+        let index: BTreeMap<Digest, usize> =
+            receipt.proposals.iter().enumerate().map(|(at, known)| (known.entry.digest, at)).collect();
+        let before_of = |at: usize| {
+            let replaced = receipt.proposals[at].made.replaces?;
+            index.get(&replaced.digest()).copied().filter(|before| *before != at)
+        };
+        let mut found: Vec<Vec<Landed<'p>>> = receipt.proposals.iter().map(|_| Vec::new()).collect();
+        // What has landed by now, by the numbers of each revision that is there by now.
+        let mut landed: Vec<Option<LineSet>> = vec![None; receipt.proposals.len()];
         for step in &receipt.steps {
             let entry = picture.link(&step.commit).and_then(|link| link.entry.as_ref());
-            let Some(Fact::LinesApplied(applied)) = entry.map(|entry| &entry.body.fact) else { continue };
-            if applied.proposal.digest != proposal.entry.digest {
-                // What landed of the revision before may stand for lines of this one.
-                let lines = self.come_through(&by_digest, applied.proposal.digest, proposal, &applied.lines);
-                before = before.union(&lines);
-                continue;
+            let Some(entry) = entry else { continue };
+            if let Some(at) = index.get(&entry.digest).copied() {
+                let earlier = before_of(at).and_then(|before| Some((before, landed[before].clone()?)));
+                landed[at] = Some(match earlier {
+                    Some((before, lines)) if !lines.is_empty() => {
+                        let (from, to) = (&receipt.proposals[before].made, &receipt.proposals[at].made);
+                        self.carried(from, to).forward(&lines)
+                    }
+                    _ => LineSet::default(),
+                });
             }
-            match found.last_mut() {
+            let Fact::LinesApplied(applied) = &entry.body.fact else { continue };
+            let Some(at) = index.get(&applied.proposal.digest).copied() else { continue };
+            let before = landed[at].clone().unwrap_or_default();
+            match found[at].last_mut() {
                 Some(last) if last.applied.commit == applied.commit => {
                     last.lines = last.lines.union(&applied.lines);
                 }
-                _ => found.push(Landed {
+                _ => found[at].push(Landed {
                     entry: step.commit,
                     applied,
                     lines: applied.lines.clone(),
                     before: before.clone(),
                 }),
             }
-            before = before.union(&applied.lines);
+            landed[at] = Some(before.union(&applied.lines));
+            // One that landed while a later revision was there already has landed in that one as well.
+            let (mut from, mut lines) = (at, applied.lines.clone());
+            while !lines.is_empty()
+                && let Some(next) = (from + 1..landed.len()).find(|next| before_of(*next) == Some(from))
+                && let Some(known) = landed[next].clone()
+            {
+                let (old, new) = (&receipt.proposals[from].made, &receipt.proposals[next].made);
+                lines = self.carried(old, new).forward(&lines);
+                landed[next] = Some(known.union(&lines));
+                from = next;
+            }
         }
         found
     }
 
-    /// Lines of an earlier revision by the numbers of a later one.
-    fn come_through(
-        &self,
-        by_digest: &BTreeMap<Digest, &ProposalState>,
-        from: Digest,
-        to: &ProposalState,
-        lines: &LineSet,
-    ) -> LineSet {
-        let mut ways = Vec::new();
-        let mut next = to;
-        while next.entry.digest != from {
-            let before = next.made.replaces.and_then(|replaced| by_digest.get(&replaced.digest()));
-            let Some(before) = before else { return LineSet::default() };
-            ways.push(self.carried(&before.made, &next.made));
-            next = before;
-        }
-        ways.iter().rev().fold(lines.clone(), |lines, carried| carried.forward(&lines))
-    }
-
     /// Works out a commit's tree again from the lines that are said to have landed in it.
-    fn recompute(&self, loaded: &Loaded, landed: &Landed<'_>) -> anyhow::Result<Result<(), LoadError>> {
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn recompute(&self, loaded: &Loaded, landed: &Landed<'_>) -> anyhow::Result<Result<(), LoadError>> {
         let applied = landed.applied;
         let store = &self.store;
         let (Ok(Some(tree)), Ok(parents)) = (store.tree_of(applied.commit), store.parents_of(applied.commit))
