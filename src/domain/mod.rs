@@ -1,5 +1,6 @@
 //! The rules: functions from values to values, without git, files, clock or randomness.
 
+pub mod audit;
 pub mod canonical;
 pub mod chain;
 pub mod commit;

@@ -1,0 +1,3 @@
+//! Questions put to a whole history.
+
+pub mod report;
