@@ -1,5 +1,6 @@
 //! Reports to text for people and to JSON for programs.
 
+pub mod audit;
 pub mod generated;
 mod proposals;
 mod text;
