@@ -88,6 +88,8 @@ fn open(repo: &Path) -> Store {
         quarantined: false,
         entropy: |_| {},
         settings: Vec::new(),
+        private: None,
+        named: true,
     };
     Store::open(&options).expect("a repository")
 }

@@ -246,7 +246,7 @@ fn finish<R: Report + Render>(report: &R, output: Output) -> anyhow::Result<u8> 
         let mut text = Text::new(output.color);
         match report.instead() {
             Some(bytes) => {
-                ui::print_bytes(bytes)?;
+                ui::print_foreign(bytes)?;
                 return Ok(report.exit_code());
             }
             None => report.render(&mut text),

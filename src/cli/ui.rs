@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anstyle::{AnsiColor, Style};
 
+pub use crate::domain::invisible::is_invisible;
+
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
 pub enum ColorChoice {
@@ -101,19 +103,27 @@ pub fn safe_lines(text: &str) -> String {
     text.split('\n').map(|line| safe(line.strip_suffix('\r').unwrap_or(line))).collect::<Vec<_>>().join("\n")
 }
 
-/// Bidirectional controls, line separators, zero-width characters and tags.
-pub fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 /// Writes a result to standard output. A reader that went away is no error.
 ///
 /// # Errors
 /// When standard output cannot be written for any other reason.
 pub fn print(text: &str) -> io::Result<()> {
     print_bytes(text.as_bytes())
+}
+
+/// Writes bytes of strangers as they are, but on a terminal without what would steer it.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_foreign(bytes: &[u8]) -> io::Result<()> {
+    use std::io::IsTerminal as _;
+    if !io::stdout().is_terminal() {
+        return print_bytes(bytes);
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<String> =
+        text.split('\n').map(|line| line.split('\t').map(safe).collect::<Vec<_>>().join("\t")).collect();
+    print(&lines.join("\n"))
 }
 
 /// As [`print()`], for bytes that are no text.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::plan::Plan;
-use super::proposal::Loaded;
+use super::proposal::{Loaded, newest_of_each_chain};
 use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::chain::Link;
@@ -17,6 +17,7 @@ use crate::domain::fact::data::{Change, FileChange, LinesApplied, Money, Placed,
 use crate::domain::fact::values::{Amount, GitPath, LineSet};
 use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::{Digest, EntryRef, Oid};
+use crate::domain::invisible::is_invisible;
 use crate::store::{
     Along, Appended, Ident, Landing, NoteLine, NotesMove, OpenReceipt, RefMove, Settled, StoreError,
 };
@@ -161,7 +162,8 @@ impl Request<'_> {
         })?;
         let tree = ctx.store.tree_of(commit)?.context("HEAD's commit is not here")?;
         let parent = TreeAt { commit, tree };
-        let plan = Plan::make(ctx, self.loaded, &self.proposal.lines.applied, &self.accepted, &parent)?;
+        let wanted = (&self.accepted, &parent);
+        let plan = Plan::best(ctx, self.picture, self.receipt, self.proposal, self.loaded, wanted)?;
         self.check(&plan)?;
         let mut applied = Applied {
             receipt: self.receipt.id.to_string(),
@@ -266,14 +268,19 @@ impl Request<'_> {
         }
         let (before, after) = ctx.store.changed_files(parent.tree, plan.tree)?;
         let paths: BTreeSet<&GitPath> = before.keys().chain(after.keys()).collect();
+        let staged = ctx.store.staged_files(&paths)?;
         let there = ctx.store.worktree_files(paths)?;
         let proposed = |path: &GitPath| {
             let about = self.loaded.base.contains_key(path) || self.loaded.proposed.contains_key(path);
             about.then(|| self.loaded.proposed.get(path).copied())
         };
-        let as_proposed = there
-            .into_iter()
-            .filter(|(path, file)| proposed(path) == Some(*file) && *file != before.get(path).copied());
+        let as_proposed = there.into_iter().filter(|(path, file)| {
+            let (was, is) = (before.get(path).copied(), after.get(path).copied());
+            // What is staged and neither the one nor the other is work that only the index has.
+            let kept = staged.get(path).copied();
+            let untouched = kept == was || kept == is || Some(kept) == proposed(path);
+            proposed(path) == Some(*file) && *file != was && untouched
+        });
         Ok(as_proposed.map(|(path, _)| Settled { entry: after.get(&path).copied(), path }).collect())
     }
 
@@ -288,7 +295,9 @@ impl Request<'_> {
         });
         let (name, email) = ident.last().context("the proposal's chain has no opening")?;
         let made = self.picture.link(&self.proposal.commit).and_then(|link: &Link| link.entry.as_ref());
-        let clean = |text: &str| crate::domain::commit::clean_ident(text);
+        let clean = |text: &str| -> String {
+            crate::domain::commit::clean_ident(text).chars().filter(|c| !is_invisible(*c)).collect()
+        };
         let (name, email) = (clean(&name), clean(&email));
         let name = if name.is_empty() { email.clone() } else { name };
         Ok(Ident { name, email, time: made.map(|entry| entry.body.time) })
@@ -361,11 +370,15 @@ impl Along for Making<'_> {
             first.cost.clone_from(&self.cost);
         }
         let title = &proposal.made.summary;
+        // What landed before is what this lands on.
+        let earlier = newest_of_each_chain(proposal.applications.iter().copied());
         Ok(facts
             .into_iter()
             .map(|fact| {
-                let cites: Vec<EntryRef> =
-                    std::iter::once(proposal.entry).chain(fact.decisions.iter().copied()).collect();
+                let cites: Vec<EntryRef> = std::iter::once(proposal.entry)
+                    .chain(fact.decisions.iter().copied())
+                    .chain(earlier.iter().copied())
+                    .collect();
                 let draft = Draft::new(Some(request.receipt.id), title, Fact::LinesApplied(fact));
                 cites.into_iter().fold(draft, Draft::citing)
             })
@@ -406,8 +419,10 @@ impl Making<'_> {
 /// A commit message out of what the proposer wrote: without control characters, and without trailers that would pass
 /// for ours.
 fn message_of(summary: &str) -> String {
-    let clean =
-        |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>().trim_end().to_owned();
+    let clean = |line: &str| {
+        let shows = |c: &char| !c.is_control() && !is_invisible(*c);
+        line.chars().filter(shows).collect::<String>().trim_end().to_owned()
+    };
     let ours = |line: &String| line.trim_start().to_ascii_lowercase().starts_with("receipt-");
     let lines: Vec<String> = summary.trim().lines().map(clean).filter(|line| !ours(line)).collect();
     let text = lines.join("\n");

@@ -2,8 +2,10 @@
 
 use super::Context;
 use super::proposal::{Loaded, blob_ids, lines_error};
+use super::verify::Picture;
 use crate::domain::fact::data::TreeAt;
 use crate::domain::fact::values::LineSet;
+use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::Oid;
 use crate::domain::lines::{self, Conflict, Request};
 
@@ -22,6 +24,37 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Puts `wanted` on `parent`, whatever of the proposal landed in its history before.
+    ///
+    /// Entries and history may disagree about that: others may have landed lines elsewhere, and history may have been
+    /// rewritten since. The way in which more lines fit is taken.
+    ///
+    /// # Errors
+    /// As [`Plan::make`].
+    pub fn best(
+        ctx: &Context,
+        picture: &Picture,
+        receipt: &Receipt,
+        proposal: &ProposalState,
+        loaded: &Loaded,
+        (wanted, parent): (&LineSet, &TreeAt),
+    ) -> anyhow::Result<Plan> {
+        let stated = &proposal.lines.applied;
+        let at = receipt.proposals.iter().position(|known| known.entry == proposal.entry);
+        let landings = at.map(|at| ctx.landings(picture, receipt).swap_remove(at)).unwrap_or_default();
+        let there = ctx.landed_in(loaded, &landings, parent.commit)?;
+        let plan = Plan::make(ctx, loaded, &there, wanted, parent);
+        if there == *stated {
+            return plan;
+        }
+        let other = Plan::make(ctx, loaded, stated, wanted, parent);
+        match (plan, other) {
+            (Ok(plan), Ok(other)) if other.conflicted().len() < plan.conflicted().len() => Ok(other),
+            (Err(_), Ok(other)) => Ok(other),
+            (plan, _) => plan,
+        }
+    }
+
     /// Puts `wanted` on `parent`, where `applied` landed before.
     ///
     /// # Errors

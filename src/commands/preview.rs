@@ -74,17 +74,21 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Previewed> {
     let chosen = ctx.selected(&loaded.table, args.lines.as_deref(), None)?;
     let wanted =
         chosen.unwrap_or_else(|| LineSet::run(1, proposal.made.lines.count).minus(&proposal.lines.rejected));
-    let (onto, applied) = if args.on_base {
-        (proposal.made.base.clone(), LineSet::default())
+    let (onto, plan) = if args.on_base {
+        let onto = proposal.made.base.clone();
+        let plan = Plan::make(ctx, &loaded, &LineSet::default(), &wanted, &onto)?;
+        (onto, plan)
     } else {
         let head = ctx.store.head()?.commit;
         let commit = head.ok_or_else(|| {
             user_error("there is no commit yet to put it on", "`--on-base` puts it on its own base")
         })?;
         let tree = ctx.store.tree_of(commit)?.unwrap_or(proposal.made.base.tree);
-        (TreeAt { commit, tree }, proposal.lines.applied.clone())
+        let onto = TreeAt { commit, tree };
+        let wanted = wanted.minus(&proposal.lines.applied);
+        let plan = Plan::best(ctx, &picture, receipt, proposal, &loaded, (&wanted, &onto))?;
+        (onto, plan)
     };
-    let plan = Plan::make(ctx, &loaded, &applied, &wanted.minus(&applied), &onto)?;
     let patch = ctx.store.patch_between(onto.tree, plan.tree)?;
     let conflicts = plan.conflicts.iter().map(|conflict| ConflictView {
         path: conflict.path.to_string(),

@@ -9,7 +9,7 @@ use super::{Context, UserError, user_error};
 use crate::domain::fact::data::Proposal;
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::fold::{ProposalState, Receipt};
-use crate::domain::ids::{Digest, Oid};
+use crate::domain::ids::{ChainId, Digest, EntryRef, Oid};
 use crate::domain::lines::{self, Carried, Change, Edits, Files, LinesError, Table};
 use crate::domain::redact::Redactor;
 use crate::domain::secret_paths::looks_secret;
@@ -57,6 +57,15 @@ impl Loaded {
             if tree != store.empty_tree() && !store.has_object(tree) {
                 return Err(LoadError::Withheld(format!("tree `{tree}` of the proposal is not here")));
             }
+        }
+        // Where the commit is here it says what its tree is; a base of another would show people another change.
+        if let Ok(Some(tree)) = store.tree_of(made.base.commit)
+            && tree != made.base.tree
+        {
+            return Err(wrong(&format!(
+                "base commit `{}` has tree `{tree}`, not `{}`",
+                made.base.commit, made.base.tree
+            )));
         }
         let (base, proposed) =
             store.changed_files(made.base.tree, made.tree).map_err(|error| wrong(&error))?;
@@ -121,13 +130,21 @@ impl Picture {
     /// # Errors
     /// When it has none.
     pub fn proposal<'p>(&'p self, receipt: &'p Receipt) -> anyhow::Result<&'p ProposalState> {
-        let newest = receipt.proposals.iter().rev().find(|proposal| proposal.superseded_by.is_none());
-        newest.ok_or_else(|| {
-            user_error(
+        let mut current = receipt.proposals.iter().filter(|proposal| proposal.superseded_by.is_none());
+        match (current.next(), current.next()) {
+            (Some(newest), None) => Ok(newest),
+            (None, _) => Err(user_error(
                 format!("receipt `{}` proposes nothing", receipt.id),
                 "`git receipt propose --receipt R` makes a proposal of the working tree",
-            )
-        })
+            )),
+            (Some(_), Some(_)) => Err(user_error(
+                format!(
+                    "receipt `{}` proposes several changes at once, and a line of which is meant?",
+                    receipt.id
+                ),
+                "its owner can propose each in a receipt of its own",
+            )),
+        }
     }
 
     /// A revision of a receipt's proposal by its number, the newest if none is given.
@@ -140,9 +157,11 @@ impl Picture {
         number: Option<u64>,
     ) -> anyhow::Result<&'p ProposalState> {
         let Some(number) = number else { return self.proposal(receipt) };
-        receipt.proposals.iter().rev().find(|proposal| proposal.made.revision == number).ok_or_else(|| {
+        let mut there = receipt.proposals.iter().filter(|proposal| proposal.made.revision == number);
+        let found = there.next().filter(|_| there.next().is_none());
+        found.ok_or_else(|| {
             user_error(
-                format!("receipt `{}` has no revision {number}", receipt.id),
+                format!("receipt `{}` has no one revision {number}", receipt.id),
                 "`git receipt diff R --revisions` lists them",
             )
         })
@@ -227,16 +246,14 @@ impl Context {
 
     /// The files of a change that look secret, by name or by what they would newly hold.
     pub fn secret_files(&self, redactor: &Redactor, base: &Files, proposed: &Files) -> Vec<GitPath> {
-        let has = |file: &lines::File| {
+        let count = |file: &lines::File| {
             let regular = file.mode != lines::Mode::Submodule;
             let bytes = self.store.blob(file.oid).ok().flatten().filter(|_| regular);
-            bytes.is_some_and(|bytes| redactor.redact(&bytes).count > 0)
+            bytes.map_or(0, |bytes| redactor.redact(&bytes).count)
         };
+        // Another secret in the place of one looks like none by numbers, so a file that has any and changed is named.
         let changed = proposed.iter().filter(|(path, file)| base.get(path) != Some(file));
-        let secret = changed.filter(|(path, file)| {
-            let name = gix::bstr::ByteSlice::as_bstr(path.as_bytes());
-            looks_secret(name) || has(file) && !base.get(path).is_some_and(has)
-        });
+        let secret = changed.filter(|(path, file)| looks_secret(path.as_bytes()) || count(file) > 0);
         secret.map(|(path, _)| path.clone()).collect()
     }
 
@@ -291,4 +308,16 @@ pub fn blob_ids(store: &Store) -> anyhow::Result<impl Fn(&[u8]) -> Oid + '_> {
     // Asked once for a result, as a hash that cannot be computed can never be.
     store.blob_id(b"").context("hashing")?;
     Ok(|bytes: &[u8]| store.blob_id(bytes).unwrap_or(store.null_id()))
+}
+
+/// The newest entry of each chain: citing it says that those before it were seen as well.
+pub fn newest_of_each_chain(entries: impl Iterator<Item = EntryRef>) -> Vec<EntryRef> {
+    let mut newest: BTreeMap<ChainId, EntryRef> = BTreeMap::new();
+    for entry in entries {
+        let known = newest.entry(entry.chain).or_insert(entry);
+        if known.seq < entry.seq {
+            *known = entry;
+        }
+    }
+    newest.into_values().collect()
 }

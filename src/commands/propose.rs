@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::proposal::sensitive_marks;
+use super::proposal::{newest_of_each_chain, sensitive_marks};
 use super::sources::{Proposed, Source};
 use super::target::Target;
 use super::{Context, Report, user_error};
@@ -14,7 +14,7 @@ use crate::domain::entry::{Body, Draft};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Agent, Base, LineTable, Proposal, ReceiptOpened};
 use crate::domain::fact::values::Replaced;
-use crate::domain::ids::{ChainId, Digest, EntryRef, ReceiptId};
+use crate::domain::ids::{Digest, EntryRef, ReceiptId};
 use crate::domain::lines::{self, Change};
 
 /// Propose a change as numbered lines that people accept or refuse one by one
@@ -197,6 +197,11 @@ impl<'a> Drafting<'a> {
         for path in &secret {
             (ctx.warn)(&format!("`{path}` looks secret, and reviewers get the whole proposal"));
         }
+        if ctx.store.is_ahead_of_remotes(proposed.base.commit)? {
+            ctx.notice(
+                "the base has commits that no remote has; `git receipt push` sends its files along with the proposal",
+            );
+        }
         let sensitive = sensitive_marks(&table, &after);
         for (path, reasons) in &sensitive {
             (ctx.warn)(&format!("`{path}` is sensitive: {}", reasons.join(", ")));
@@ -271,18 +276,6 @@ impl<'a> Drafting<'a> {
             secret: self.secret,
         })
     }
-}
-
-/// The newest entry of each chain: citing it says that those before it were seen as well.
-fn newest_of_each_chain(entries: impl Iterator<Item = EntryRef>) -> Vec<EntryRef> {
-    let mut newest: BTreeMap<ChainId, EntryRef> = BTreeMap::new();
-    for entry in entries {
-        let known = newest.entry(entry.chain).or_insert(entry);
-        if known.seq < entry.seq {
-            *known = entry;
-        }
-    }
-    newest.into_values().collect()
 }
 
 /// A few words where the person gave none.

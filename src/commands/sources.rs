@@ -85,6 +85,9 @@ impl Context {
             files = before.into_keys().chain(after.into_keys()).collect();
             files.sort();
             files.dedup();
+            if source.restore {
+                self.check_restorable(&base, tree, &files)?;
+            }
             tree
         };
         if tree == base.tree {
@@ -94,6 +97,24 @@ impl Context {
             ));
         }
         Ok(Proposed { base, tree, files })
+    }
+
+    /// Refuses to put back what only the index has: the proposal takes the files as they are.
+    fn check_restorable(&self, base: &TreeAt, tree: Oid, files: &[GitPath]) -> anyhow::Result<()> {
+        let list: Vec<&GitPath> = files.iter().collect();
+        for (path, staged) in self.store.staged_files(&list)? {
+            let (was, is) =
+                (self.store.file_in_tree(base.tree, &path)?, self.store.file_in_tree(tree, &path)?);
+            if Some(staged) != was && Some(staged) != is {
+                return Err(user_error(
+                    format!(
+                        "`{path}` is staged with other content than the file has, which `--restore` would lose"
+                    ),
+                    "stage it again or unstage it, or leave out `--restore`",
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn tree_at(&self, rev: &str) -> anyhow::Result<TreeAt> {

@@ -22,8 +22,12 @@ pub struct Landed<'p> {
     pub applied: &'p LinesApplied,
     /// Every line that landed in it.
     pub lines: LineSet,
-    /// What landed of the same revision before.
+    /// Whether all entries about it say the same of it.
+    pub agree: bool,
+    /// What landed of the same revision before, as the order of the entries has it.
     pub before: LineSet,
+    /// What of it had landed in the history of the parent.
+    pub in_history: LineSet,
 }
 
 impl Context {
@@ -36,36 +40,41 @@ impl Context {
         let (mut findings, mut withheld) = (Vec::new(), 0);
         for receipt in picture.folded.receipts() {
             let landings = self.landings(picture, receipt);
-            for (proposal, landings) in receipt.proposals.iter().zip(landings) {
+            for (proposal, mut landings) in receipt.proposals.iter().zip(landings) {
                 let Some(link) = picture.link(&proposal.commit) else { continue };
-                let loaded = match Loaded::read(&self.store, &proposal.made) {
-                    Ok(loaded) => loaded,
-                    Err(LoadError::Withheld(_)) => {
+                let loaded = Loaded::read(&self.store, &proposal.made)
+                    .and_then(|loaded| loaded.change(&self.store).map(drop).map(|()| loaded));
+                let loaded = match loaded {
+                    Ok(loaded) => Ok(loaded),
+                    Err(LoadError::Withheld(problem)) => {
                         withheld += 1;
-                        continue;
+                        Err(problem)
                     }
                     Err(LoadError::Wrong(problem)) => {
                         findings.push(link.finding(Code::BadLines, problem));
                         continue;
                     }
                 };
-                match loaded.change(&self.store) {
-                    Ok(_) => {}
-                    Err(LoadError::Withheld(_)) => {
-                        withheld += 1;
-                        continue;
-                    }
-                    Err(LoadError::Wrong(problem)) => {
-                        findings.push(link.finding(Code::BadLines, problem));
-                        continue;
-                    }
+                if let Ok(loaded) = &loaded {
+                    self.look_into_history(loaded, &mut landings)?;
                 }
                 for landed in landings {
-                    match self.recompute(&loaded, &landed)? {
+                    let link = picture.link(&landed.entry).unwrap_or(link);
+                    let judged = match &loaded {
+                        Ok(loaded) => self.recompute(loaded, &landed)?,
+                        Err(problem) => Err(LoadError::Withheld(problem.clone())),
+                    };
+                    match judged {
                         Ok(()) => {}
-                        Err(LoadError::Withheld(_)) => withheld += 1,
+                        // A commit that is gone says nothing; one that is here and cannot be worked out again may say
+                        // anything.
+                        Err(LoadError::Withheld(_)) if !self.store.has_object(landed.applied.commit) => {
+                            withheld += 1;
+                        }
+                        Err(LoadError::Withheld(problem)) => {
+                            findings.push(link.finding(Code::Unproven, problem));
+                        }
                         Err(LoadError::Wrong(problem)) => {
-                            let link = picture.link(&landed.entry).unwrap_or(link);
                             findings.push(link.finding(Code::WrongApplication, problem));
                         }
                     }
@@ -105,12 +114,17 @@ impl Context {
             match found[at].last_mut() {
                 Some(last) if last.applied.commit == applied.commit => {
                     last.lines = last.lines.union(&applied.lines);
+                    let (one, other) = (last.applied, applied);
+                    last.agree &=
+                        (one.parent, one.tree, &one.placed) == (other.parent, other.tree, &other.placed);
                 }
                 _ => found[at].push(Landed {
                     entry: step.commit,
                     applied,
                     lines: applied.lines.clone(),
+                    agree: true,
                     before: before.clone(),
+                    in_history: LineSet::default(),
                 }),
             }
             landed[at] = Some(before.union(&applied.lines));
@@ -129,45 +143,128 @@ impl Context {
         found
     }
 
+    /// Finds out for each landing what others had landed in the history of its parent. One alone has none.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn look_into_history(&self, loaded: &Loaded, landings: &mut [Landed<'_>]) -> anyhow::Result<()> {
+        if landings.len() < 2 {
+            return Ok(());
+        }
+        let there: Vec<LineSet> = landings
+            .iter()
+            .map(|landed| match self.store.has_object(landed.applied.parent) {
+                true => self.landed_in(loaded, landings, landed.applied.parent),
+                false => Ok(LineSet::default()),
+            })
+            .collect::<anyhow::Result<_>>()?;
+        for (landed, lines) in landings.iter_mut().zip(there) {
+            landed.in_history = lines;
+        }
+        Ok(())
+    }
+
+    /// What of a revision had landed in the history of a commit.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn landed_in(&self, loaded: &Loaded, landings: &[Landed<'_>], head: Oid) -> anyhow::Result<LineSet> {
+        if landings.is_empty() {
+            return Ok(LineSet::default());
+        }
+        let commits: Vec<Oid> = landings.iter().map(|landed| landed.applied.commit).collect();
+        let there = self.store.reached(head, loaded.made.base.commit, &commits)?;
+        let lines = landings.iter().filter(|landed| there.contains(&landed.applied.commit));
+        Ok(lines.fold(LineSet::default(), |all, landed| all.union(&landed.lines)))
+    }
+
     /// Works out a commit's tree again from the lines that are said to have landed in it.
     ///
     /// # Errors
     /// When objects cannot be read.
     pub fn recompute(&self, loaded: &Loaded, landed: &Landed<'_>) -> anyhow::Result<Result<(), LoadError>> {
         let applied = landed.applied;
-        let store = &self.store;
-        let (Ok(Some(tree)), Ok(parents)) = (store.tree_of(applied.commit), store.parents_of(applied.commit))
-        else {
-            return Ok(Err(LoadError::Withheld(format!("commit `{}` is not here", applied.commit))));
+        let (store, named) = (&self.store, applied.commit);
+        let (Ok(Some(tree)), Ok(parents)) = (store.tree_of(named), store.parents_of(named)) else {
+            return Ok(Err(LoadError::Withheld(format!("commit `{named}` is not here"))));
         };
         let wrong = |problem: String| Ok(Err(LoadError::Wrong(problem)));
-        let named = applied.commit;
-        if parents.first() != Some(&applied.parent) {
-            return wrong(format!("commit `{named}` does not follow `{}`", applied.parent));
+        if !landed.agree {
+            return wrong(format!("the entries about commit `{named}` do not agree"));
+        }
+        if parents != [applied.parent] {
+            return wrong(format!("commit `{named}` does not follow `{}` alone", applied.parent));
         }
         if tree != applied.tree {
             return wrong(format!("commit `{named}` has tree `{tree}`, not `{}`", applied.tree));
         }
-        let change = match loaded.change(store) {
-            Ok(change) => change,
-            Err(error) => return Ok(Err(error)),
+        let Ok(Some(parent_tree)) = store.tree_of(applied.parent) else {
+            return Ok(Err(LoadError::Withheld(format!("commit `{}` is not here", applied.parent))));
         };
-        let failed = |error: lines::LinesError| match error {
-            lines::LinesError::Blob(error) => Ok(Err(LoadError::Withheld(error.to_string()))),
-            error => wrong(format!("commit `{named}`: {error}")),
-        };
-        let Some(placed) = &applied.placed else {
-            let chosen = landed.before.union(&landed.lines);
-            let edits = match lines::apply(&change, &chosen, store) {
-                Ok(edits) => edits,
-                Err(error) => return failed(error),
+        // What had landed before is told by the entries, and by the history where another clone landed some at the
+        // same time. Whatever it is, the parent's tree decides.
+        let mut befores = vec![landed.before.clone(), landed.in_history.clone(), LineSet::default()];
+        befores.dedup();
+        let mut answer = Err(LoadError::Wrong(String::new()));
+        for before in befores {
+            let judged = match &applied.placed {
+                None => self.unplaced(loaded, landed, &before, parent_tree)?,
+                Some(placed) => {
+                    self.placed(loaded, landed, &before, (placed.oid, placed.digest), parent_tree)?
+                }
             };
-            return match store.id_of_edits(loaded.made.base.tree, &edits)? == tree {
-                true => Ok(Ok(())),
-                false => wrong(format!("commit `{named}` is not what lines {chosen} give")),
+            match judged {
+                Ok(()) => return Ok(Ok(())),
+                Err(error) => answer = Err(error),
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Lines on the tree that they were proposed for, with what landed before.
+    fn unplaced(
+        &self,
+        loaded: &Loaded,
+        landed: &Landed<'_>,
+        before: &LineSet,
+        parent_tree: Oid,
+    ) -> anyhow::Result<Result<(), LoadError>> {
+        let (store, base) = (&self.store, loaded.made.base.tree);
+        let given = |lines: &LineSet| -> anyhow::Result<Result<Oid, LoadError>> {
+            let change = match loaded.change(store) {
+                Ok(change) => change,
+                Err(error) => return Ok(Err(error)),
             };
+            Ok(match lines::apply(&change, lines, store) {
+                Ok(edits) => Ok(store.id_of_edits(base, &edits)?),
+                Err(error) => Err(withheld_or_wrong(error)),
+            })
         };
-        let table = match table_at(store, placed.oid, placed.digest) {
+        let (named, all) = (landed.applied.commit, before.union(&landed.lines));
+        Ok(match (given(before)?, given(&all)?) {
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(parent), _) if parent != parent_tree => {
+                Err(LoadError::Wrong(format!("commit `{named}` is on another tree than its lines are for")))
+            }
+            (_, Ok(tree)) if tree != landed.applied.tree => {
+                Err(LoadError::Wrong(format!("commit `{named}` is not what lines {all} give")))
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// Lines on another tree, where a table says that they went.
+    fn placed(
+        &self,
+        loaded: &Loaded,
+        landed: &Landed<'_>,
+        before: &LineSet,
+        (oid, digest): (Oid, Digest),
+        parent_tree: Oid,
+    ) -> anyhow::Result<Result<(), LoadError>> {
+        let (store, named) = (&self.store, landed.applied.commit);
+        let wrong = |problem: String| Ok(Err(LoadError::Wrong(problem)));
+        let table = match table_at(store, oid, digest) {
             Ok(bytes) => bytes,
             Err(error) => return Ok(Err(error)),
         };
@@ -179,14 +276,29 @@ impl Context {
         if LineSet::from_numbers(from) != landed.lines {
             return wrong(format!("commit `{named}` is said to hold lines {}, and does not", landed.lines));
         }
-        let Ok(Some(parent_tree)) = store.tree_of(applied.parent) else {
-            return Ok(Err(LoadError::Withheld(format!("commit `{}` is not here", applied.parent))));
+        let change = match loaded.change(store) {
+            Ok(change) => change,
+            Err(error) => return Ok(Err(error)),
         };
-        let (parent, result) = (store.files_of(parent_tree)?, store.files_of(tree)?);
-        let request = Request { change, accepted: &landed.lines, applied: &landed.before, parent: &parent };
-        match lines::placed_is_right(&request, &table, &result, store) {
-            Ok(()) => Ok(Ok(())),
-            Err(error) => failed(error),
+        let (parent, result) = (store.files_of(parent_tree)?, store.files_of(landed.applied.tree)?);
+        let request = Request { change, accepted: &landed.lines, applied: before, parent: &parent };
+        let edits = lines::placed_is_right(&request, &table, &result, store)
+            .and_then(|()| lines::Change::check(&table, &parent, &result, store))
+            .and_then(|placed| lines::apply(&placed, &table.all(), store));
+        match edits {
+            Err(error) => Ok(Err(withheld_or_wrong(error))),
+            // Files do not say everything of a tree.
+            Ok(edits) if store.id_of_edits(parent_tree, &edits)? != landed.applied.tree => {
+                wrong(format!("commit `{named}` has a tree that its lines do not give"))
+            }
+            Ok(_) => Ok(Ok(())),
         }
+    }
+}
+
+fn withheld_or_wrong(error: lines::LinesError) -> LoadError {
+    match error {
+        lines::LinesError::Blob(error) => LoadError::Withheld(error.to_string()),
+        error => LoadError::Wrong(error.to_string()),
     }
 }

@@ -83,6 +83,7 @@ codes! {
     WrongApplication = "E404", "wrong-application", Broken, "A commit is not what the lines give that it is said to land.";
     UnknownSigner = "I501", "unknown-signer", Incomplete, "The signer is not among the known keys.";
     Shallow = "I502", "shallow", Incomplete, "The history ends here because the clone is shallow.";
+    Unproven = "I503", "unproven-landing", Incomplete, "Lines landed in a commit that is here, and what would show it is not.";
     UnknownKind = "W601", "unknown-kind", Warning, "The entry is of a kind or has data that this version does not know.";
     Late = "W602", "late", Warning, "The entry lost a race to another one and changes nothing.";
     NoteDisagrees = "W603", "note-disagrees", Warning, "A note names something else than the entries do.";

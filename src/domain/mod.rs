@@ -9,6 +9,7 @@ pub mod fact;
 pub mod finding;
 pub mod fold;
 pub mod ids;
+pub mod invisible;
 pub mod lines;
 mod lines_of_text;
 pub mod money;

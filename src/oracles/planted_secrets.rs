@@ -67,6 +67,8 @@ fn no_planted_secret_reaches_the_repository() {
         quarantined: false,
         entropy: crate::env::entropy,
         settings: Vec::new(),
+        private: None,
+        named: true,
     })
     .unwrap();
     let keys = KeyDir::new(&top.join("config"));

@@ -4,7 +4,12 @@
 //! files into a folder of ours, after it said that nothing local is in the way. Then a journal is written, the refs
 //! move, the files are moved into place and the index after them. Who finds a journal that nobody works on finishes
 //! it if the refs moved, and drops it if they did not.
+//!
+//! A journal counts only if its digest stands in the user's own configuration folder: a repository may come from
+//! anywhere, with anything in it. And a file goes only where what was seen there before still is: what somebody
+//! saved meanwhile stays.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,12 +18,13 @@ use gix::bstr::ByteSlice as _;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::inside::{Inside, Stamp};
 use super::lock::{self, Lock};
 use super::refs::RefMove;
-use super::worktree::{below_folders, copy_index, remove_file_and_folders};
+use super::worktree::copy_index;
 use super::{Store, git};
 use crate::domain::fact::values::GitPath;
-use crate::domain::ids::Oid;
+use crate::domain::ids::{Digest, Oid};
 use crate::domain::lines::File as TreeFile;
 
 /// A file of the working tree that stays as it is, with what the index shall have for it.
@@ -34,8 +40,10 @@ pub struct Settled {
 #[derive(Serialize, Deserialize)]
 struct Journal {
     moves: Vec<JournalMove>,
-    /// Files that go.
-    removed: Vec<GitPath>,
+    /// Files that go, with what was seen there.
+    removed: Vec<(GitPath, Option<Stamp>)>,
+    /// Files that come, with what was seen in their places.
+    written: Vec<(GitPath, Option<Stamp>)>,
     /// Whether there is an index to put in place.
     index: bool,
 }
@@ -52,16 +60,19 @@ struct JournalMove {
 pub struct Landing<'s> {
     store: &'s Store,
     folder: PathBuf,
-    removed: Vec<GitPath>,
+    removed: Vec<(GitPath, Option<Stamp>)>,
+    written: Vec<(GitPath, Option<Stamp>)>,
     /// The index as it was, to see that it still is; none without a working tree.
-    index: Option<Stamp>,
+    index: Option<IndexStamp>,
     index_lock: Option<File>,
+    /// Whether the journal is written.
+    written_down: bool,
     done: bool,
     _lock: Lock,
 }
 
-/// What tells one state of a file from the next without reading it.
-type Stamp = Option<(std::time::SystemTime, u64)>;
+/// When the index was written, and how long it is; none where there is none yet.
+type IndexStamp = Option<(std::time::SystemTime, u64)>;
 
 const JOURNAL: &str = "journal.json";
 /// Stands in git's lock of the index while we hold it, so that it is known for ours after a crash.
@@ -85,7 +96,7 @@ impl Store {
     ) -> Result<Landing<'_>, StoreError> {
         let lock = Lock::acquire(&self.state_dir().join("locks"), "landing")?;
         let folder = self.landing_folder();
-        if folder.join(JOURNAL).exists() {
+        if self.is_ours(&folder) {
             self.finish_landing(&folder)?;
         }
         remove_folder(&folder)?;
@@ -93,8 +104,10 @@ impl Store {
             store: self,
             folder,
             removed: Vec::new(),
+            written: Vec::new(),
             index: None,
             index_lock: None,
+            written_down: false,
             done: false,
             _lock: lock,
         };
@@ -118,11 +131,28 @@ impl Store {
         let Some(_lock) = Lock::try_acquire(&self.state_dir().join("locks"), "landing")? else {
             return Ok(false);
         };
-        if !folder.join(JOURNAL).exists() {
+        if !self.is_ours(&folder) {
             return Ok(false);
         }
         self.finish_landing(&folder)?;
         Ok(true)
+    }
+
+    /// Where the digest of this landing folder's journal stands: outside of anything that a clone could bring along.
+    fn seal_of(&self, folder: &Path) -> Option<PathBuf> {
+        let real = fs::canonicalize(folder).ok()?;
+        let name = Digest::of(real.as_os_str().as_encoded_bytes()).to_hex();
+        Some(self.private.as_ref()?.join(name))
+    }
+
+    /// Whether there is a journal that this user wrote.
+    fn is_ours(&self, folder: &Path) -> bool {
+        let sealed = || {
+            let journal = fs::read(folder.join(JOURNAL)).ok()?;
+            let seal = fs::read_to_string(self.seal_of(folder)?).ok()?;
+            Some(seal == Digest::of(&journal).to_hex())
+        };
+        sealed().unwrap_or(false)
     }
 
     fn finish_landing(&self, folder: &Path) -> Result<(), StoreError> {
@@ -147,7 +177,7 @@ impl Store {
         }
         if moved {
             self.move_refs(&left)?;
-            self.put_in_place(folder, &journal.removed)?;
+            self.put_in_place(folder, &journal.removed, &journal.written)?;
             let lock = index_lock(&self.repo.index_path());
             // The lock becomes the index, so where it is gone that has happened.
             if journal.index && lock.exists() {
@@ -158,7 +188,18 @@ impl Store {
         } else {
             self.unlock_index()?;
         }
-        remove_folder(folder)
+        self.remove_landing(folder)
+    }
+
+    /// Removes the folder, and after it what vouches for its journal.
+    fn remove_landing(&self, folder: &Path) -> Result<(), StoreError> {
+        let seal = self.seal_of(folder);
+        remove_folder(folder)?;
+        if let Some(seal) = seal {
+            // Without a journal it vouches for nothing.
+            let _ = fs::remove_file(seal);
+        }
+        Ok(())
     }
 
     /// Takes away git's lock of the index if it is ours.
@@ -171,16 +212,26 @@ impl Store {
     }
 
     /// Removes what goes, and moves what comes from the folder to the working tree.
-    fn put_in_place(&self, folder: &Path, removed: &[GitPath]) -> Result<(), StoreError> {
+    fn put_in_place(
+        &self,
+        folder: &Path,
+        removed: &[(GitPath, Option<Stamp>)],
+        written: &[(GitPath, Option<Stamp>)],
+    ) -> Result<(), StoreError> {
         let Some(top) = self.work_dir() else { return Ok(()) };
-        for path in removed {
-            let bytes = path.as_bytes().as_bstr();
-            let Ok(name) = gix::path::from_bstr(bytes) else { continue };
-            if below_folders(top, bytes) {
-                remove_file_and_folders(top, &top.join(name))?;
+        let inside = Inside::of(top);
+        for (path, was) in removed {
+            inside.remove(path, *was).map_err(StoreError::io("remove", path.to_string()))?;
+        }
+        for (path, was) in written {
+            let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { continue };
+            let source = folder.join("files").join(name);
+            // What is not there any more was moved before.
+            if source.symlink_metadata().is_ok() {
+                inside.put(path, *was, &source).map_err(StoreError::io("write", path.to_string()))?;
             }
         }
-        move_tree(&folder.join("files"), top)
+        Ok(())
     }
 }
 
@@ -224,10 +275,7 @@ impl Landing<'_> {
         if !out.status.success() {
             return Err(StoreError::InTheWay(plain(&out.stderr)));
         }
-        let kept: std::collections::BTreeSet<&GitPath> = settled.iter().map(|one| &one.path).collect();
-        let (before, after) = store.changed_files(from, to)?;
-        let gone = before.into_keys().filter(|path| !after.contains_key(path) && !kept.contains(path));
-        self.removed = gone.collect();
+        let before = paths_of_index(store, &index)?;
         // The same once more, into a folder that is empty: there git writes just what changes.
         let files = self.files();
         let go = ["read-tree", "-m", "-u", &from_hex, &to_hex];
@@ -236,6 +284,37 @@ impl Landing<'_> {
         let out = git::output(command, None).map_err(|error| git::failed(&go, &error.to_string()))?;
         if !out.status.success() {
             return Err(git::failed(&go, String::from_utf8_lossy(&out.stderr).trim()));
+        }
+        let after = paths_of_index(store, &index)?;
+        let Some(top) = store.work_dir() else { return Ok(()) };
+        let inside = Inside::of(top);
+        let seen = |path: GitPath| {
+            let stamp = inside.stamp(&path).map_err(StoreError::io("look at", path.to_string()))?;
+            Ok::<_, StoreError>((path, stamp))
+        };
+        // Only what the index had is git's to remove, and what stays settled never was in it to go.
+        let gone = before.difference(&after).filter(|path| settled.iter().all(|one| one.path != **path));
+        self.removed = gone.cloned().map(&seen).collect::<Result<_, _>>()?;
+        self.written = files_below(&self.files())?.into_iter().map(&seen).collect::<Result<_, _>>()?;
+        for (path, stamp) in &self.written {
+            let comes_as_folder = self.files().join(path.to_string()).is_dir();
+            let stands = stamp.is_some_and(|stamp| stamp.is_folder()) && !inside.is_empty_folder(path);
+            if stands && !comes_as_folder {
+                return Err(StoreError::InTheWay(format!("`{path}` is a folder with files in it")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything in the working tree still is what it was when git looked.
+    fn is_unchanged(&self) -> Result<(), StoreError> {
+        let Some(top) = self.store.work_dir() else { return Ok(()) };
+        let inside = Inside::of(top);
+        for (path, was) in self.removed.iter().chain(&self.written) {
+            let now = inside.stamp(path).map_err(StoreError::io("look at", path.to_string()))?;
+            if now != *was {
+                return Err(StoreError::InTheWay(format!("`{path}` changed meanwhile")));
+            }
         }
         Ok(())
     }
@@ -261,6 +340,7 @@ impl Landing<'_> {
                 return Err(StoreError::Moved { name: "index".into(), cause: "it changed meanwhile".into() });
             }
         }
+        self.is_unchanged()?;
         let journal = Journal {
             moves: moves
                 .iter()
@@ -272,12 +352,20 @@ impl Landing<'_> {
                 })
                 .collect(),
             removed: self.removed.clone(),
+            written: self.written.clone(),
             index: self.index.is_some(),
         };
         let bytes = serde_json::to_vec(&journal).map_err(|error| StoreError::Format(error.to_string()))?;
         let (new, place) = (self.folder.join("journal.new"), self.folder.join(JOURNAL));
+        if let Some(seal) = store.seal_of(&self.folder) {
+            let above = seal.parent().unwrap_or(&seal);
+            fs::create_dir_all(above).map_err(StoreError::io("create", above))?;
+            fs::write(&seal, Digest::of(&bytes).to_hex()).map_err(StoreError::io("write", &seal))?;
+        }
         fs::write(&new, bytes).map_err(StoreError::io("write", &new))?;
-        rename(&new, &place)
+        rename(&new, &place)?;
+        self.written_down = true;
+        Ok(())
     }
 
     /// Moves files and index into place, after the refs moved.
@@ -288,14 +376,14 @@ impl Landing<'_> {
         let store = self.store;
         // Whatever happens from here on is for the journal to finish.
         self.done = true;
-        store.put_in_place(&self.folder, &self.removed)?;
+        store.put_in_place(&self.folder, &self.removed, &self.written)?;
         let path = store.repo.index_path();
         if self.index_lock.take().is_some() {
             let (index, lock) = (self.folder.join("index"), index_lock(&path));
             fs::copy(&index, &lock).map_err(StoreError::io("copy", &index))?;
             rename(&lock, &path)?;
         }
-        remove_folder(&self.folder)?;
+        store.remove_landing(&self.folder)?;
         if store.work_dir().is_some() {
             // The files are where they were not when git looked at them; this only saves it a second look.
             let refresh = ["update-index", "-q", "--refresh"];
@@ -313,14 +401,14 @@ impl Drop for Landing<'_> {
         }
         self.index_lock = None;
         // The next command tries again where this fails.
-        let _ = match self.folder.join(JOURNAL).exists() {
+        let _ = match self.written_down {
             true => self.store.finish_landing(&self.folder),
-            false => self.store.unlock_index().and_then(|()| remove_folder(&self.folder)),
+            false => self.store.unlock_index().and_then(|()| self.store.remove_landing(&self.folder)),
         };
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+fn stamp(path: &Path) -> IndexStamp {
     let there = fs::metadata(path).ok()?;
     Some((there.modified().ok()?, there.len()))
 }
@@ -352,43 +440,48 @@ fn remove_folder(folder: &Path) -> Result<(), StoreError> {
     gone(fs::remove_dir_all(folder))
 }
 
-/// Moves every file below `from` to the same place below `to`. Again is a no-op for what is moved.
-fn move_tree(from: &Path, to: &Path) -> Result<(), StoreError> {
-    let entries = match fs::read_dir(from) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => other.map_err(StoreError::io("read", from))?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(StoreError::io("read", from))?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().map_err(StoreError::io("read", &source))?.is_dir() {
-            match fs::create_dir(&target) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                    return Err(StoreError::io("create", &target)(error));
-                }
-                _ => {}
-            }
-            move_tree(&source, &target)?;
-        } else if let Err(error) = fs::rename(&source, &target) {
-            // The working tree may be on another file system than git's directory.
-            if error.kind() != ErrorKind::CrossesDevices {
-                return Err(StoreError::io("write", &target)(error));
-            }
-            copy_over(&source, &target).map_err(StoreError::io("write", &target))?;
-        }
+/// The files that an index has, but for those that a sparse checkout leaves out.
+fn paths_of_index(store: &Store, index: &Path) -> Result<BTreeSet<GitPath>, StoreError> {
+    if !index.exists() {
+        return Ok(BTreeSet::new());
     }
-    Ok(())
+    let hash = store.repo.object_hash();
+    let read = gix::index::File::at(index, hash, false, Default::default());
+    let read = read.map_err(StoreError::read("the index"))?;
+    let there = read.entries().iter().filter(|entry| {
+        !entry.flags.contains(gix::index::entry::Flags::SKIP_WORKTREE)
+            && entry.mode != gix::index::entry::Mode::COMMIT
+    });
+    Ok(there.map(|entry| GitPath::new(entry.path(&read).to_vec())).collect())
 }
 
-fn copy_over(source: &Path, target: &Path) -> std::io::Result<()> {
-    if source.symlink_metadata()?.is_symlink() {
-        #[cfg(unix)]
+/// The files below a folder, by their paths from there, and the folders with nothing in them: submodules to come.
+fn files_below(folder: &Path) -> Result<Vec<GitPath>, StoreError> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(folder.to_owned(), Vec::new())];
+    while let Some((folder, above)) = waiting.pop() {
+        let before = found.len() + waiting.len();
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))? {
+            let entry = entry.map_err(StoreError::io("read", &folder))?;
+            let name = entry.file_name();
+            let name = gix::path::os_str_into_bstr(&name)
+                .map_err(|error| StoreError::Corrupt(format!("a file name: {error}")))?;
+            let mut path: Vec<u8> = above.clone();
+            path.extend_from_slice(name);
+            let kind = entry.file_type().map_err(StoreError::io("read", entry.path()))?;
+            if kind.is_dir() {
+                path.push(b'/');
+                waiting.push((entry.path(), path));
+            } else {
+                found.push(GitPath::new(path));
+            }
+        }
+        if found.len() + waiting.len() == before
+            && let Some(path) = above.strip_suffix(b"/")
         {
-            let _ = fs::remove_file(target);
-            return std::os::unix::fs::symlink(fs::read_link(source)?, target);
+            found.push(GitPath::new(path));
         }
     }
-    let beside = target.with_extension(format!("receipt-{}", std::process::id()));
-    fs::copy(source, &beside)?;
-    fs::rename(beside, target)
+    found.sort();
+    Ok(found)
 }

@@ -6,6 +6,7 @@ mod error;
 mod git;
 mod githook;
 mod hooks;
+mod inside;
 pub mod keys;
 mod landing;
 mod lines;
@@ -79,6 +80,10 @@ pub struct OpenOptions {
     pub entropy: Entropy,
     /// Configuration for this run only, as `NAME=VALUE`.
     pub settings: Vec<String>,
+    /// A folder of the user's own, outside of every repository; without one nothing is recovered after a crash.
+    pub private: Option<PathBuf>,
+    /// Whether the repository was named, so that it may be any.
+    pub named: bool,
 }
 
 /// Fills a buffer with random bytes.
@@ -91,6 +96,7 @@ pub struct Store {
     quarantined: bool,
     now: std::cell::Cell<Timestamp>,
     entropy: Entropy,
+    private: Option<PathBuf>,
 }
 
 impl Store {
@@ -120,11 +126,35 @@ impl Store {
             quarantined: options.quarantined,
             now: options.now.into(),
             entropy: options.entropy,
+            private: options.private.clone(),
         };
+        if !options.named && store.is_embedded() && store.bare_must_be_named() {
+            return Err(StoreError::Untrusted(store.git_dir().to_owned()));
+        }
         // Replacement objects are other people's edits of history; receipts are about what is really there.
         store.repo.objects.ignore_replacements = true;
         store.repo.object_cache_size_if_unset(4 * 1024 * 1024);
         Ok(store)
+    }
+
+    /// Whether the repository was found as a folder that merely looks like one, as a tree could bring it along.
+    fn is_embedded(&self) -> bool {
+        let dir = std::path::absolute(self.git_dir()).unwrap_or_else(|_| self.git_dir().to_owned());
+        // The same places as git itself takes for its own (`is_implicit_bare_repo` in its setup.c).
+        let parts: Vec<_> = dir.components().map(|part| part.as_os_str().to_owned()).collect();
+        let below = |name: &str| parts.windows(2).any(|pair| pair[0] == ".git" && pair[1] == name);
+        !(parts.last().is_some_and(|last| last == ".git") || below("worktrees") || below("modules"))
+    }
+
+    /// Whether the user said by `safe.bareRepository` that such a one must be named. The repository's own word on that
+    /// does not count.
+    fn bare_must_be_named(&self) -> bool {
+        use gix::config::Source;
+        let snapshot = self.repo.config_snapshot();
+        let trusted =
+            |meta: &gix::config::file::Metadata| !matches!(meta.source, Source::Local | Source::Worktree);
+        let value = snapshot.plumbing().string_filter("safe.bareRepository", trusted);
+        value.is_some_and(|value| value.eq_ignore_ascii_case(b"explicit"))
     }
 
     /// The directory of this worktree's own git files.

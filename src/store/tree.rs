@@ -104,6 +104,40 @@ impl Store {
         Ok(None)
     }
 
+    /// Whether a commit has history that no remote-tracking branch has. Without remotes none is ahead of any.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn is_ahead_of_remotes(&self, commit: Oid) -> Result<bool, StoreError> {
+        if self.remote_names().is_empty() {
+            return Ok(false);
+        }
+        let args = ["rev-list", "--max-count=1", &commit.to_hex(), "--not", "--remotes", "--"];
+        super::git::run(self.git_dir(), &args, None).map(|printed| !printed.is_empty())
+    }
+
+    /// Which of `wanted` are `head` or an ancestor of it. History that `base` has as well is not looked through.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn reached(&self, head: Oid, base: Oid, wanted: &[Oid]) -> Result<BTreeSet<Oid>, StoreError> {
+        let mut found = BTreeSet::new();
+        let hidden = self.has_object(base).then(|| object_id(base));
+        let walk = self.repo.rev_walk([object_id(head)]).with_hidden(hidden);
+        for info in walk.all().map_err(StoreError::read("the history"))? {
+            let info =
+                info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
+            let commit = oid(&info.id);
+            if wanted.contains(&commit) {
+                found.insert(commit);
+                if found.len() == wanted.len() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The commits without parents that `commit` descends from; `None` in a shallow clone, where they cannot be
     /// told.
     ///

@@ -254,6 +254,27 @@ impl Store {
         read().map_err(StoreError::read("the working tree"))
     }
 
+    /// What the index has at some paths; those with conflicts are left out.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn staged_files<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p &'p GitPath>,
+    ) -> Result<BTreeMap<GitPath, File>, StoreError> {
+        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
+        let mut staged = BTreeMap::new();
+        for path in paths {
+            let entry = index.entry_by_path_and_stage(path.as_bytes().as_bstr(), Stage::Unconflicted);
+            let file = entry.and_then(|entry| {
+                let mode = mode_of(entry.mode.to_tree_entry_mode()?)?;
+                Some(File { mode, oid: oid(&entry.id) })
+            });
+            staged.extend(file.map(|file| ((*path).clone(), file)));
+        }
+        Ok(staged)
+    }
+
     /// Puts files of the working tree and their index entries to what `tree` has; those that it does not have go.
     ///
     /// # Errors
@@ -292,6 +313,8 @@ impl Store {
         if !known.is_empty() {
             let source = format!("--source={}", tree.to_hex());
             let args = [
+                "-c",
+                "submodule.recurse=false",
                 "--literal-pathspecs",
                 "restore",
                 &source,

@@ -26,6 +26,8 @@ pub struct ProposalState {
     pub lines: LineStates,
     /// The decisions that count, in order, those that were carried over first.
     pub decisions: Vec<Decided>,
+    /// The entries that say what of this very revision landed, in order.
+    pub applications: Vec<EntryRef>,
 }
 
 /// The lines of a proposal by state.
@@ -137,8 +139,27 @@ struct Folding<'a> {
     /// The revision before, and which of its numbers stand for which here.
     replaced: Option<(Digest, Carried)>,
     superseded_by: Option<&'a Placed<'a>>,
+    /// Those that were carried over first.
     decisions: Vec<(&'a Placed<'a>, Decided)>,
+    /// How many of the decisions were carried over.
+    inherited: usize,
+    /// Lines that somebody refused in an earlier revision without the reviser having seen it: what was carried over in
+    /// favour of these does not count.
+    vetoed: LineSet,
     applied: Vec<(&'a Placed<'a>, LineSet)>,
+}
+
+impl<'a> Folding<'a> {
+    /// The decisions that count, those carried over without what was vetoed.
+    fn counted(&self) -> impl Iterator<Item = (&'a Placed<'a>, Decided)> + '_ {
+        self.decisions.iter().enumerate().filter_map(|(at, (placed, decided))| {
+            if at >= self.inherited || !decided.accepts || self.vetoed.is_empty() {
+                return Some((*placed, decided.clone()));
+            }
+            let lines = decided.lines.minus(&self.vetoed);
+            (!lines.is_empty()).then(|| (*placed, Decided { lines, ..decided.clone() }))
+        })
+    }
 }
 
 impl<'a> Proposals<'a> {
@@ -151,7 +172,8 @@ impl<'a> Proposals<'a> {
             .into_iter()
             .map(|(digest, folding)| {
                 let applied = landed.remove(&digest).unwrap_or_default();
-                let (accepted, rejected) = tally(folding.decisions.iter().map(|(_, decided)| decided));
+                let decisions: Vec<Decided> = folding.counted().map(|(_, decided)| decided).collect();
+                let (accepted, rejected) = tally(&decisions);
                 ProposalState {
                     entry: folding.placed.entry.reference(),
                     commit: folding.placed.link.commit,
@@ -162,7 +184,12 @@ impl<'a> Proposals<'a> {
                         rejected: rejected.minus(&applied),
                         applied,
                     },
-                    decisions: folding.decisions.into_iter().map(|(_, decided)| decided).collect(),
+                    decisions,
+                    applications: folding
+                        .applied
+                        .iter()
+                        .map(|(placed, _)| placed.entry.reference())
+                        .collect(),
                 }
             })
             .collect();
@@ -188,6 +215,8 @@ impl<'a> Proposals<'a> {
             replaced: None,
             superseded_by: None,
             decisions: Vec::new(),
+            inherited: 0,
+            vetoed: LineSet::default(),
             applied: Vec::new(),
         };
         match (&proposal.replaces, revises) {
@@ -208,18 +237,22 @@ impl<'a> Proposals<'a> {
                 }
                 old.superseded_by = Some(placed);
                 let carried = (around.carried)(old.made, proposal);
-                for (decision, decided) in &old.decisions {
-                    // What the reviser could not see came too late for this revision, whatever the clocks say.
+                for (decision, decided) in old.counted() {
+                    let lines = carried.forward(&decided.lines);
+                    // What the reviser could not see came too late for this revision, whatever the clocks say. It
+                    // may still take trust away, never add any.
                     if !placed.saw(decision) {
                         let message = format!("decides lines while revision {} appeared", proposal.revision);
                         self.lost.push((decision, message));
-                        continue;
-                    }
-                    let lines = carried.forward(&decided.lines);
-                    if !lines.is_empty() {
-                        fresh.decisions.push((decision, Decided { lines, ..decided.clone() }));
+                        if !decided.accepts {
+                            fresh.vetoed = fresh.vetoed.union(&lines);
+                        }
+                    } else if !lines.is_empty() {
+                        fresh.decisions.push((decision, Decided { lines, ..decided }));
                     }
                 }
+                fresh.vetoed = fresh.vetoed.union(&carried.forward(&old.vetoed));
+                fresh.inherited = fresh.decisions.len();
                 fresh.replaced = Some((replaced.digest(), carried));
             }
         }
@@ -237,6 +270,9 @@ impl<'a> Proposals<'a> {
         let proposal = self.cited(placed, &decided.proposal, &decided.lines)?;
         if let Some(newer) = proposal.superseded_by {
             let message = "decides lines of a superseded revision".to_owned();
+            if !accepts && !placed.saw(newer) {
+                self.veto(newer.entry.digest, &decided.lines);
+            }
             return Err(refuse(placed, newer, Code::Superseded, message));
         }
         if let Some(application) = self.application_of(&decided.proposal.digest, &decided.lines) {
@@ -266,17 +302,43 @@ impl<'a> Proposals<'a> {
         if let Some(other) = self.application_of(&applied.proposal.digest, &applied.lines) {
             return Err(refuse(placed, other, Code::IllegalMove, "applies lines twice".into()));
         }
-        let seen = proposal.decisions.iter().filter(|(decision, _)| placed.saw(decision));
-        let (accepted, _) = tally(seen.map(|(_, decided)| decided));
-        let unaccepted = applied.lines.minus(&accepted);
+        let all: Vec<(&Placed<'_>, Decided)> = proposal.counted().collect();
+        let seen = all.iter().filter(|(decision, _)| placed.saw(decision)).map(|(_, decided)| decided);
+        let unaccepted = applied.lines.minus(&tally(seen.clone()).0);
         if !unaccepted.is_empty() {
             let message = format!("applies lines {unaccepted}, which nobody accepted or somebody rejected");
             return Err(Refusal::Illegal(Code::IllegalMove, message));
+        }
+        let named = seen.filter(|decided| applied.decisions.contains(&decided.entry));
+        let unnamed = applied.lines.minus(&tally(named).0);
+        if !unnamed.is_empty() {
+            let message =
+                format!("applies lines {unnamed}, which none of the decisions that it names accepts");
+            return Err(Refusal::Illegal(Code::IllegalMove, message));
+        }
+        let refused = applied.lines.minus(&tally(all.iter().map(|(_, decided)| decided)).0);
+        if !refused.is_empty() {
+            return Err(Refusal::Late(format!("applies lines {refused} while somebody rejected them")));
         }
         if let Some(proposal) = self.all.get_mut(&applied.proposal.digest) {
             proposal.applied.push((placed, applied.lines.clone()));
         }
         Ok(())
+    }
+
+    /// Takes away what was carried over in favour of lines of the revision before `digest`, there and in every later
+    /// one.
+    fn veto(&mut self, digest: Digest, lines: &LineSet) {
+        let (mut next, mut lines) = (Some(digest), lines.clone());
+        while let Some(folding) = next.take().and_then(|digest| self.all.get_mut(&digest)) {
+            let Some((_, carried)) = &folding.replaced else { return };
+            lines = carried.forward(&lines);
+            if lines.is_empty() {
+                return;
+            }
+            folding.vetoed = folding.vetoed.union(&lines);
+            next = folding.superseded_by.map(|newer| newer.entry.digest);
+        }
     }
 
     /// Finds the proposal that an entry is about and checks that it has the lines.
@@ -337,7 +399,7 @@ fn through(lines: &LineSet, ways: &[&Carried]) -> LineSet {
 }
 
 /// Accepted and rejected lines: each principal's latest word counts, and one rejection outweighs.
-fn tally<'d>(decisions: impl Iterator<Item = &'d Decided>) -> (LineSet, LineSet) {
+fn tally<'d>(decisions: impl IntoIterator<Item = &'d Decided>) -> (LineSet, LineSet) {
     let mut words: BTreeMap<&str, (LineSet, LineSet)> = BTreeMap::new();
     for decided in decisions {
         let (yes, no) = words.entry(&decided.principal).or_default();

@@ -192,23 +192,11 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if name.len() > MAX_NAME {
         return Err(Problem::TooLong(shown(name)));
     }
-    match name.chars().find(|&c| c.is_control() || is_invisible(c)) {
+    match name.chars().find(|&c| c.is_control() || is_confusing(c)) {
         Some(bad) if bad.is_control() => Err(Problem::Control(bad)),
         Some(bad) => Err(Problem::Invisible(bad)),
         None => Ok(()),
     }
-}
-
-/// Characters that make two different names look the same, or a name read backwards.
-fn is_invisible(c: char) -> bool {
-    (c.is_whitespace() && c != ' ')
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-                | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 /// Whether a word is meant as a key's type, also as one that is not taken; no option begins like these.
@@ -233,4 +221,17 @@ fn skip_blanks(line: &str, at: usize) -> usize {
 fn word(line: &str, at: usize) -> &str {
     let rest = &line[at..];
     &rest[..rest.find(BLANKS).unwrap_or(rest.len())]
+}
+
+/// Characters that make two different names look the same, or a name read backwards. More than nobody sees: a name has
+/// no use for any of them.
+fn is_confusing(c: char) -> bool {
+    (c.is_whitespace() && c != ' ')
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }

@@ -215,6 +215,8 @@ impl Fixture {
             quarantined: false,
             entropy: |bytes| bytes.fill(7),
             settings: Vec::new(),
+            private: None,
+            named: true,
         })
         .unwrap();
         // Not the machine's own configuration.

@@ -1,0 +1,242 @@
+//! Files of the working tree, reached folder by folder without following a link: what stands there may change while
+//! we look, and must never lead us out.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice as _;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::fact::values::GitPath;
+
+/// What tells one state of a file from the next without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    folder: bool,
+    size: u64,
+    /// Seconds and nanoseconds of the last change.
+    changed: (i64, i64),
+    file: u64,
+}
+
+impl Stamp {
+    /// Whether it is a folder.
+    pub(super) fn is_folder(&self) -> bool {
+        self.folder
+    }
+}
+
+/// The top of a working tree.
+pub(super) struct Inside {
+    top: PathBuf,
+}
+
+/// A place below the top: an open folder, and a name in it.
+struct Place {
+    #[cfg(unix)]
+    folder: std::os::fd::OwnedFd,
+    #[cfg(not(unix))]
+    folder: PathBuf,
+    name: PathBuf,
+}
+
+impl Inside {
+    pub(super) fn of(top: &Path) -> Self {
+        Inside { top: top.to_owned() }
+    }
+
+    /// What stands at a path; nothing where there is none, or a link or file stands where a folder should.
+    pub(super) fn stamp(&self, path: &GitPath) -> io::Result<Option<Stamp>> {
+        match self.place(path, false)? {
+            Some(place) => place.stamp(),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether an empty folder stands at a path: git takes one for nothing.
+    pub(super) fn is_empty_folder(&self, path: &GitPath) -> bool {
+        let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { return false };
+        fs::read_dir(self.top.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    /// Removes a file that is still as it was, and the folders that become empty by that.
+    pub(super) fn remove(&self, path: &GitPath, was: Option<Stamp>) -> io::Result<()> {
+        let Some(place) = self.place(path, false)? else { return Ok(()) };
+        if was.is_none_or(|was| was.folder) || place.stamp()? != was {
+            return Ok(());
+        }
+        place.unlink()?;
+        let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { return Ok(()) };
+        let file = self.top.join(name);
+        for folder in file.ancestors().skip(1).take_while(|folder| *folder != self.top) {
+            // A link is no folder, and what is not empty stays.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves `source` to a path where it still is as it was. What somebody wrote there meanwhile stays.
+    pub(super) fn put(&self, path: &GitPath, was: Option<Stamp>, source: &Path) -> io::Result<()> {
+        let Some(place) = self.place(path, true)? else { return Ok(()) };
+        if place.stamp()? != was {
+            return Ok(());
+        }
+        if was.is_some_and(|was| was.folder) && (source.is_dir() || place.remove_folder().is_err()) {
+            return Ok(());
+        }
+        match place.take(source) {
+            // The working tree may be on another file system than git's directory: then beside it first.
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                let beside = self.top.join(format!(".receipt-{}", std::process::id()));
+                copy(source, &beside)?;
+                place.take(&beside)?;
+                fs::remove_file(source)
+            }
+            other => other,
+        }
+    }
+
+    /// Finds the folder of a path, made where it is missing; none where something else stands in its place.
+    fn place(&self, path: &GitPath, make: bool) -> io::Result<Option<Place>> {
+        let bytes = path.as_bytes();
+        let split = bytes.rfind_byte(b'/');
+        let (above, name) = split.map_or((&b""[..], bytes), |at| (&bytes[..at], &bytes[at + 1..]));
+        let native = |bytes: &[u8]| {
+            let path = gix::path::from_bstr(bytes.as_bstr());
+            path.map(|path| path.into_owned()).map_err(|error| io::Error::other(error.to_string()))
+        };
+        let mut folder = open_top(&self.top)?;
+        for part in above.split(|byte| *byte == b'/').filter(|part| !part.is_empty()) {
+            match step(&folder, &native(part)?, make)? {
+                Some(next) => folder = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Place { folder, name: native(name)? }))
+    }
+}
+
+/// Copies a file or a link.
+fn copy(source: &Path, target: &Path) -> io::Result<()> {
+    let _ = fs::remove_file(target);
+    #[cfg(unix)]
+    if source.symlink_metadata()?.is_symlink() {
+        return std::os::unix::fs::symlink(fs::read_link(source)?, target);
+    }
+    fs::copy(source, target).map(drop)
+}
+
+#[cfg(unix)]
+mod native {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use rustix::fs::{self as unix, AtFlags, FileType, Mode, OFlags};
+    use rustix::io::Errno;
+
+    use super::{Place, Stamp};
+
+    const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+    pub(super) fn open_top(top: &Path) -> io::Result<OwnedFd> {
+        Ok(unix::open(top, FOLDER, Mode::empty())?)
+    }
+
+    pub(super) fn step(folder: &OwnedFd, name: &Path, make: bool) -> io::Result<Option<OwnedFd>> {
+        if make {
+            match unix::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match unix::openat(folder, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty()) {
+            Ok(next) => Ok(Some(next)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    impl Place {
+        // The fields have other widths on other systems.
+        #[allow(clippy::unnecessary_cast)]
+        pub(super) fn stamp(&self) -> io::Result<Option<Stamp>> {
+            match unix::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(there) => Ok(Some(Stamp {
+                    folder: FileType::from_raw_mode(there.st_mode) == FileType::Directory,
+                    size: there.st_size as u64,
+                    changed: (there.st_mtime as i64, there.st_mtime_nsec as i64),
+                    file: there.st_ino as u64,
+                })),
+                Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        }
+
+        pub(super) fn unlink(&self) -> io::Result<()> {
+            Ok(unix::unlinkat(&self.folder, &self.name, AtFlags::empty())?)
+        }
+
+        pub(super) fn remove_folder(&self) -> io::Result<()> {
+            Ok(unix::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR)?)
+        }
+
+        pub(super) fn take(&self, source: &Path) -> io::Result<()> {
+            Ok(unix::renameat(unix::CWD, source, &self.folder, &self.name)?)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod native {
+    use std::fs;
+    use std::io::{self, ErrorKind};
+    use std::path::{Path, PathBuf};
+
+    use super::{Place, Stamp};
+
+    pub(super) fn open_top(top: &Path) -> io::Result<PathBuf> {
+        Ok(top.to_owned())
+    }
+
+    pub(super) fn step(folder: &Path, name: &Path, make: bool) -> io::Result<Option<PathBuf>> {
+        let next = folder.join(name);
+        if make
+            && let Err(error) = fs::create_dir(&next)
+            && error.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+        Ok(next.symlink_metadata().is_ok_and(|there| there.is_dir()).then_some(next))
+    }
+
+    impl Place {
+        fn path(&self) -> PathBuf {
+            self.folder.join(&self.name)
+        }
+
+        pub(super) fn stamp(&self) -> io::Result<Option<Stamp>> {
+            let Ok(there) = self.path().symlink_metadata() else { return Ok(None) };
+            let changed = there.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let changed = (changed.as_secs() as i64, i64::from(changed.subsec_nanos()));
+            Ok(Some(Stamp { folder: there.is_dir(), size: there.len(), changed, file: 0 }))
+        }
+
+        pub(super) fn unlink(&self) -> io::Result<()> {
+            fs::remove_file(self.path())
+        }
+
+        pub(super) fn remove_folder(&self) -> io::Result<()> {
+            fs::remove_dir(self.path())
+        }
+
+        pub(super) fn take(&self, source: &Path) -> io::Result<()> {
+            fs::rename(source, self.path())
+        }
+    }
+}
+
+use native::{open_top, step};
