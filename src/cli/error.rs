@@ -40,6 +40,7 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         StoreError::Untrusted(_) => {
             (2, Some("if you trust it: `git config --global --add safe.directory <path>`"))
         }
+        StoreError::Embedded(_) => (2, Some("if you mean it, name it: set `GIT_DIR`")),
         StoreError::Moved { .. } => {
             (3, Some("nothing was changed; look with `git receipt status` and try again"))
         }

@@ -11,6 +11,9 @@ pub enum StoreError {
     /// The repository belongs to somebody else, and `safe.directory` does not list it.
     #[error("repository `{}` is owned by somebody else", .0.display())]
     Untrusted(PathBuf),
+    /// The repository is no more than a folder in some tree, and `safe.bareRepository` wants such a one named.
+    #[error("`{}` only looks like a repository, and `safe.bareRepository` is `explicit`", .0.display())]
+    Embedded(PathBuf),
     /// The repository cannot be used.
     #[error("cannot open the repository: {0}")]
     Open(String),

@@ -54,10 +54,9 @@ impl Inside {
         }
     }
 
-    /// Whether an empty folder stands at a path: git takes one for nothing.
-    pub(super) fn is_empty_folder(&self, path: &GitPath) -> bool {
-        let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { return false };
-        fs::read_dir(self.top.join(name)).is_ok_and(|mut entries| entries.next().is_none())
+    /// Where a path is, for looking only.
+    pub(super) fn at(&self, path: &GitPath) -> Option<PathBuf> {
+        gix::path::from_bstr(path.as_bytes().as_bstr()).ok().map(|name| self.top.join(name))
     }
 
     /// Removes a file that is still as it was, and the folders that become empty by that.
@@ -67,8 +66,7 @@ impl Inside {
             return Ok(());
         }
         place.unlink()?;
-        let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { return Ok(()) };
-        let file = self.top.join(name);
+        let Some(file) = self.at(path) else { return Ok(()) };
         for folder in file.ancestors().skip(1).take_while(|folder| *folder != self.top) {
             // A link is no folder, and what is not empty stays.
             if fs::remove_dir(folder).is_err() {
@@ -81,10 +79,16 @@ impl Inside {
     /// Moves `source` to a path where it still is as it was. What somebody wrote there meanwhile stays.
     pub(super) fn put(&self, path: &GitPath, was: Option<Stamp>, source: &Path) -> io::Result<()> {
         let Some(place) = self.place(path, true)? else { return Ok(()) };
-        if place.stamp()? != was {
+        let now = place.stamp()?;
+        // A folder that gave way with its last file is as good as one that is still there.
+        let gave_way = now.is_none() && was.is_some_and(|was| was.folder);
+        if now != was && !gave_way {
             return Ok(());
         }
-        if was.is_some_and(|was| was.folder) && (source.is_dir() || place.remove_folder().is_err()) {
+        if now.is_some_and(|now| now.folder)
+            && was.is_some_and(|was| was.folder)
+            && (source.is_dir() || place.remove_folder().is_err())
+        {
             return Ok(());
         }
         match place.take(source) {

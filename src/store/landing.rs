@@ -297,9 +297,17 @@ impl Landing<'_> {
         self.removed = gone.cloned().map(&seen).collect::<Result<_, _>>()?;
         self.written = files_below(&self.files())?.into_iter().map(&seen).collect::<Result<_, _>>()?;
         for (path, stamp) in &self.written {
-            let comes_as_folder = self.files().join(path.to_string()).is_dir();
-            let stands = stamp.is_some_and(|stamp| stamp.is_folder()) && !inside.is_empty_folder(path);
-            if stands && !comes_as_folder {
+            let folder = stamp.and_then(|stamp| stamp.is_folder().then(|| inside.at(path)).flatten());
+            let Some(folder) = folder else { continue };
+            let comes_as_folder = gix::path::from_bstr(path.as_bytes().as_bstr())
+                .is_ok_and(|name| self.files().join(name).is_dir());
+            // A folder gives way when everything in it goes; git takes an empty one for nothing.
+            let stays = files_below(&folder)?.into_iter().any(|below| {
+                let whole = GitPath::new([path.as_bytes(), b"/", below.as_bytes()].concat());
+                folder.join(below.to_string()).is_file()
+                    && self.removed.iter().all(|(gone, _)| *gone != whole)
+            });
+            if stays && !comes_as_folder {
                 return Err(StoreError::InTheWay(format!("`{path}` is a folder with files in it")));
             }
         }

@@ -129,7 +129,7 @@ impl Store {
             private: options.private.clone(),
         };
         if !options.named && store.is_embedded() && store.bare_must_be_named() {
-            return Err(StoreError::Untrusted(store.git_dir().to_owned()));
+            return Err(StoreError::Embedded(store.git_dir().to_owned()));
         }
         // Replacement objects are other people's edits of history; receipts are about what is really there.
         store.repo.objects.ignore_replacements = true;
