@@ -44,7 +44,9 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         StoreError::Moved { .. } => {
             (3, Some("nothing was changed; look with `git receipt status` and try again"))
         }
-        StoreError::InTheWay(_) => (3, Some("nothing was changed; commit or stash them, or use `--stage`")),
+        StoreError::InTheWay(_) => {
+            (3, Some("nothing was changed; commit or stash what is there, then try again"))
+        }
         StoreError::HookRefused { .. } => (2, Some("nothing was changed; `--no-verify` passes the hooks by")),
         StoreError::HookChanged(_) => {
             (2, Some("`git receipt revise` proposes what the hook would have it be"))

@@ -23,8 +23,8 @@ use crate::store::{
 };
 
 /// How many ranges of lines, and how many citations, stand in one entry.
-pub(super) const RANGES: usize = 2_000;
-const CITATIONS: usize = 150;
+pub(super) const RANGES: usize = 1_500;
+const CITATIONS: usize = 80;
 
 /// Land accepted lines as one commit on the current branch
 ///
@@ -156,6 +156,12 @@ impl Request<'_> {
         decisions: Vec<Draft>,
     ) -> anyhow::Result<(Applied, Vec<Appended>)> {
         let cost = self.args.cost.as_deref().map(parse_cost).transpose()?;
+        if let Some(what) = ctx.store.in_progress() {
+            return Err(user_error(
+                format!("the working tree is in the middle of {what}"),
+                "finish it or abort it first",
+            ));
+        }
         let head = ctx.store.head()?;
         let commit = head.commit.ok_or_else(|| {
             user_error("there is no commit yet to land on", "make a first commit, then try again")
@@ -181,34 +187,38 @@ impl Request<'_> {
             // The effect of every accepted line is there: nothing to land, but what was decided is still said.
             let entries = match decisions.is_empty() {
                 true => Vec::new(),
-                false => ctx.append_decision(decisions, &mut NothingAlong)?.entries,
+                false => {
+                    ctx.append_decision(
+                        ctx.person()?,
+                        (self.picture, self.receipt.id),
+                        decisions,
+                        &mut NothingAlong,
+                    )?
+                    .entries
+                }
             };
             return Ok((applied, entries));
         }
         let settled = self.settled(ctx, &parent, &plan)?;
         if self.stage {
-            let mut landing = ctx.store.prepare_landing(parent.tree, plan.tree, &settled)?;
-            let entries = match decisions.is_empty() {
-                true => Vec::new(),
-                false => ctx.append_decision(decisions, &mut NothingAlong)?.entries,
-            };
+            let mut landing = ctx.store.prepare_landing(&head, (parent.tree, plan.tree), &settled)?;
             landing.ready(&[])?;
             landing.finish()?;
             self.note_for_binding(ctx, &parent, &plan)?;
-            return Ok((applied, entries));
+            return Ok((applied, Vec::new()));
         }
         let message = message_of(&self.proposal.made.summary);
         let message = match self.args.no_verify {
             true => message,
             false => ctx.store.run_commit_hooks(plan.tree, &message)?,
         };
-        let landing = ctx.store.prepare_landing(parent.tree, plan.tree, &settled)?;
+        let landing = ctx.store.prepare_landing(&head, (parent.tree, plan.tree), &settled)?;
         let mut making = Making {
             ctx,
             request: self,
             plan: &plan,
             parent: &parent,
-            branch: head.branch.unwrap_or_else(|| "HEAD".to_owned()),
+            branch: head.branch.clone().unwrap_or_else(|| "HEAD".to_owned()),
             message,
             author: self.author()?,
             cost,
@@ -216,7 +226,8 @@ impl Request<'_> {
             notes: None,
             landing,
         };
-        let report = ctx.append_decision(decisions, &mut making)?;
+        let report =
+            ctx.append_decision(ctx.person()?, (self.picture, self.receipt.id), decisions, &mut making)?;
         let Making { landing, commit, notes, .. } = making;
         // Everything is recorded. What is left would be finished by the next command as well.
         landing.finish()?;
@@ -286,14 +297,14 @@ impl Request<'_> {
 
     /// Who proposed it, as the chain of the proposal says.
     fn author(&self) -> anyhow::Result<Ident> {
-        let chain = self.proposal.entry.chain;
-        let entries = self.picture.history.links.values().filter_map(|link| link.entry.as_ref());
-        let opened = entries.filter(|entry| entry.body.chain == chain && entry.body.seq == 0);
-        let ident = opened.filter_map(|entry| match &entry.body.fact {
+        // Along the first parents of the proposal itself: others may say that they opened a chain of this name.
+        let opening = self.picture.history.first_parents(self.proposal.commit).last();
+        let opened = opening.and_then(|link| link.entry.as_ref()).filter(|entry| entry.signed);
+        let ident = opened.and_then(|entry| match &entry.body.fact {
             Fact::ChainOpened(opened) => Some((opened.name.clone(), opened.email.clone())),
             _ => None,
         });
-        let (name, email) = ident.last().context("the proposal's chain has no opening")?;
+        let (name, email) = ident.context("the proposal's chain has no opening")?;
         let made = self.picture.link(&self.proposal.commit).and_then(|link: &Link| link.entry.as_ref());
         let clean = |text: &str| -> String {
             crate::domain::commit::clean_ident(text).chars().filter(|c| !is_invisible(*c)).collect()
@@ -354,7 +365,7 @@ impl Along for Making<'_> {
             parent: self.parent.commit,
             tree: self.plan.tree,
             placed: placed.clone(),
-            conflicted: (!conflicted.is_empty()).then(|| conflicted.clone()),
+            conflicted: None,
             cost: None,
         };
         // Lists that one entry cannot hold are stated in several, all of the one commit.
@@ -368,6 +379,7 @@ impl Along for Making<'_> {
         }
         if let Some(first) = facts.first_mut() {
             first.cost.clone_from(&self.cost);
+            first.conflicted = conflicted.in_parts(RANGES / 2).into_iter().next();
         }
         let title = &proposal.made.summary;
         // What landed before is what this lands on.

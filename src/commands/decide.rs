@@ -180,7 +180,7 @@ pub fn accept(ctx: &Context, args: &AcceptArgs) -> anyhow::Result<Accepted> {
         };
         Some(request.land(ctx, drafts)?.0)
     } else {
-        ctx.append_decision(drafts, &mut NothingAlong)?;
+        ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut NothingAlong)?;
         None
     };
     let now = landed.iter().flat_map(|landed| LineSet::from_user(&landed.lines));
@@ -220,7 +220,8 @@ pub fn reject(ctx: &Context, args: &RejectArgs) -> anyhow::Result<Rejected> {
     }
     check_undecided(receipt, proposal, &lines)?;
     let fact = |lines| Fact::LinesRejected(decided(proposal, lines, &args.which));
-    ctx.append_decision(drafts(receipt, proposal, &lines, &fact), &mut NothingAlong)?;
+    let drafts = drafts(receipt, proposal, &lines, &fact);
+    ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut NothingAlong)?;
     let after = proposal.after(&me, false, &lines);
     Ok(Rejected(Decided {
         receipt: receipt.id.to_string(),

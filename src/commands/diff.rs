@@ -161,16 +161,16 @@ pub fn revisions(receipt: &Receipt) -> Vec<RevisionView> {
 
 /// The tree that a receipt proposes, or that a revision has.
 fn tree_named(ctx: &Context, picture: &Picture, name: &str) -> anyhow::Result<Oid> {
-    let receipt = picture.target(ctx, name).and_then(|target| picture.receipt(target.receipt));
-    if let Ok(proposal) = receipt.and_then(|receipt| picture.proposal(receipt)) {
-        return Ok(proposal.made.tree);
+    // What git takes for a revision is one, also where receipts are bound to it.
+    let of_receipt = name.starts_with('@') && !name.starts_with("@{");
+    if !of_receipt
+        && name.parse::<crate::domain::ids::ReceiptId>().is_err()
+        && let Some(tree) = ctx.store.resolve_tree(name)?
+    {
+        return Ok(tree);
     }
-    ctx.store.resolve_tree(name)?.ok_or_else(|| {
-        user_error(
-            format!("`{name}` is neither a receipt with a proposal nor a revision"),
-            "`git receipt list` shows the receipts",
-        )
-    })
+    let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
+    Ok(picture.proposal(receipt)?.made.tree)
 }
 
 /// The same operations between two trees.

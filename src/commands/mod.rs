@@ -45,12 +45,14 @@ use serde::Serialize;
 
 use crate::domain::entry::Draft;
 use crate::domain::fact::data::Role;
-use crate::domain::ids::{Digest, Oid, Timestamp};
+use crate::domain::ids::{Digest, Oid, ReceiptId, Timestamp};
 use crate::domain::lines::Carried;
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
 use crate::store::keys::{KeyDir, PERSON, RECORDER, Signer};
-use crate::store::{Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Repeats, Store};
+use crate::store::{
+    Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Recovered, Repeats, RestsOn, Store,
+};
 
 /// What a command tells: a value whose JSON form is a contract. `cli::render` has the form for people.
 pub trait Report: Serialize + schemars::JsonSchema {
@@ -93,11 +95,14 @@ pub struct Context {
     /// Says something to the person at once, where it must come before what follows.
     pub warn: fn(&str),
     /// Which lines of one table stand for which of another: asked again and again while receipts are folded.
-    carried: std::cell::RefCell<HashMap<(Digest, Oid, Digest, Oid), Carried>>,
+    carried: std::cell::RefCell<CarriedByTables>,
     signer: std::cell::OnceCell<Signer>,
     person: std::cell::OnceCell<Signer>,
     redactor: std::cell::OnceCell<Redactor>,
 }
+
+/// What carries over, by the tables and trees of both proposals; nothing where a table cannot be had.
+type CarriedByTables = HashMap<(Digest, Oid, Digest, Oid), Option<Carried>>;
 
 impl Context {
     /// Opens the repository.
@@ -126,8 +131,16 @@ impl Context {
             signer: Default::default(),
             redactor: Default::default(),
         };
-        if ctx.store.recover_landing()? {
-            ctx.notice("finished bringing the working tree along, which was interrupted");
+        match ctx.store.recover_landing() {
+            Ok(None) => {}
+            Ok(Some(Recovered::Finished)) => {
+                ctx.notice("finished bringing the working tree along, which was interrupted");
+            }
+            Ok(Some(Recovered::Dropped)) => {
+                ctx.notice("dropped an interrupted landing of which nothing had happened");
+            }
+            // Looking must go on; whoever lands next is told again.
+            Err(error) => ctx.notice(format!("an interrupted landing could not be finished: {error}")),
         }
         Ok(ctx)
     }
@@ -334,14 +347,22 @@ impl Context {
         Ok(report)
     }
 
-    /// Appends to the console chain of the key that the person decides with, along with what moves with it.
+    /// Appends to the console chain of `signer` what was decided by looking at `picture`, along with what moves with it.
     ///
     /// # Errors
-    /// As [`Store::append_along`].
-    pub fn append_decision(&self, drafts: Vec<Draft>, along: &mut dyn Along) -> anyhow::Result<AppendReport> {
-        let signer = self.person()?;
-        let options =
+    /// As [`Store::append_along`]; [`StoreError::Moved`](crate::store::StoreError::Moved) where the same chain said
+    /// something about the receipt's lines meanwhile.
+    pub fn append_decision(
+        &self,
+        signer: &Signer,
+        (picture, receipt): (&verify::Picture, ReceiptId),
+        drafts: Vec<Draft>,
+        along: &mut dyn Along,
+    ) -> anyhow::Result<AppendReport> {
+        let mut options =
             self.append_options(signer, ChainScope::Console, self.role(), None, Repeats::SayTheSame)?;
+        let tip = |chain| picture.tip_of(chain);
+        options.rests_on = Some(RestsOn { receipt, tip: &tip });
         let report = self.store.append_along(&options, drafts, along)?;
         self.tell_cleared(&report);
         Ok(report)
@@ -358,7 +379,8 @@ impl Context {
         self.check_recording()?;
         let (name, email) = self.identity();
         let (redactor, repo) = (self.redactor()?, self.repo_id()?);
-        Ok(AppendOptions { signer, scope, role, name, email, repo, redactor, times, repeats })
+        let rests_on = None;
+        Ok(AppendOptions { signer, scope, role, name, email, repo, redactor, times, repeats, rests_on })
     }
 
     fn tell_cleared(&self, report: &AppendReport) {

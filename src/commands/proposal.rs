@@ -67,8 +67,10 @@ impl Loaded {
                 made.base.commit, made.base.tree
             )));
         }
-        let (base, proposed) =
-            store.changed_files(made.base.tree, made.tree).map_err(|error| wrong(&error))?;
+        // The trees are here: what of them is not cannot be told from what never was.
+        let (base, proposed) = store
+            .changed_files(made.base.tree, made.tree)
+            .map_err(|error| LoadError::Withheld(error.to_string()))?;
         Ok(Loaded { made: made.clone(), table, base, proposed })
     }
 
@@ -121,7 +123,12 @@ pub fn lines_error(error: LinesError) -> anyhow::Error {
         LinesError::Blob(_) => "`git receipt fetch` brings what reviewers need".into(),
         LinesError::Table(_) => "`git receipt verify` says what is wrong".into(),
     };
-    user_error(error.to_string(), hint)
+    let code = match &error {
+        LinesError::Blob(_) => 4,
+        LinesError::Table(_) => 1,
+        LinesError::Clash(_) | LinesError::Unknown(_) => 2,
+    };
+    UserError { message: error.to_string(), hint: Some(hint), code }.into()
 }
 
 impl Picture {
@@ -185,9 +192,9 @@ impl Context {
         Ok(loaded.change(&self.store).map_err(UserError::from)?)
     }
 
-    /// Which lines of a revision stand for which of a later one: none where a table of theirs cannot be had, as
-    /// then nobody can tell.
-    pub fn carried(&self, from: &Proposal, to: &Proposal) -> Carried {
+    /// Which lines of a revision stand for which of a later one; `None` where a table of theirs cannot be had, as then
+    /// nobody can tell.
+    pub fn carried(&self, from: &Proposal, to: &Proposal) -> Option<Carried> {
         let key = (from.lines.digest, from.tree, to.lines.digest, to.tree);
         if let Some(known) = self.carried.borrow().get(&key) {
             return known.clone();
@@ -197,13 +204,18 @@ impl Context {
         carried
     }
 
-    fn work_out_carried(&self, from: &Proposal, to: &Proposal) -> Carried {
+    fn work_out_carried(&self, from: &Proposal, to: &Proposal) -> Option<Carried> {
         let carried = || -> Result<Carried, LoadError> {
             let (from, to) = (Loaded::read(&self.store, from)?, Loaded::read(&self.store, to)?);
             let (from, to) = (from.change(&self.store)?, to.change(&self.store)?);
             lines::carry(&from, &to, &self.store).map_err(|error| LoadError::Wrong(error.to_string()))
         };
-        carried().unwrap_or_default()
+        match carried() {
+            Ok(carried) => Some(carried),
+            // A table that is wrong carries nothing over, and `verify` names it.
+            Err(LoadError::Wrong(_)) => Some(Carried::default()),
+            Err(LoadError::Withheld(_)) => None,
+        }
     }
 
     /// Reads a selection as people write it, or all lines of the files at and below a path.

@@ -6,9 +6,11 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::apply::NothingAlong;
 use super::proposal::{newest_of_each_chain, sensitive_marks};
 use super::sources::{Proposed, Source};
 use super::target::Target;
+use super::verify::Picture;
 use super::{Context, Report, user_error};
 use crate::domain::entry::{Body, Draft};
 use crate::domain::fact::Fact;
@@ -99,12 +101,12 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
         true => Some(ctx.joined(args.receipt.as_deref())?),
         false => ctx.newest_usable().map(|open| Target { receipt: open.receipt, opened: open.opened }),
     };
+    let mut picture = None;
     if let Some(target) = target {
         ctx.check_may_work(target)?;
         let trust = ctx.trust(None).or_else(|_| ctx.machine_trust())?;
-        let picture = ctx.picture(&trust)?;
-        if let Some(there) =
-            picture.folded.receipt(target.receipt).and_then(|receipt| receipt.proposals.last())
+        let read = picture.insert(ctx.picture(&trust)?);
+        if let Some(there) = read.folded.receipt(target.receipt).and_then(|receipt| receipt.proposals.last())
         {
             let hint = format!(
                 "`git receipt revise {0}` replaces it, `git receipt close {0}` makes room for another receipt",
@@ -128,7 +130,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
         Some(target) => Into::There(target, Vec::new()),
         None => own_receipt(ctx, &proposed, &summary)?,
     };
-    drafting.finish(ctx, into, fact, &args.source)
+    drafting.finish(ctx, into, picture.as_ref(), fact, &args.source)
 }
 
 /// Runs `revise`.
@@ -160,7 +162,9 @@ pub fn revise(ctx: &Context, args: &ReviseArgs) -> anyhow::Result<Revised> {
     let replaced = Some(before.entry);
     let fact = drafting.fact(before.made.revision + 1, replaced, summary, before.made.agent.clone());
     let seen = newest_of_each_chain(before.decisions.iter().map(|decided| decided.entry));
-    drafting.finish(ctx, Into::There(target, seen), Fact::ProposalRevised(fact), &args.source).map(Revised)
+    drafting
+        .finish(ctx, Into::There(target, seen), Some(&picture), Fact::ProposalRevised(fact), &args.source)
+        .map(Revised)
 }
 
 /// A proposal that is worked out and not yet signed.
@@ -242,7 +246,14 @@ impl<'a> Drafting<'a> {
         }
     }
 
-    fn finish(self, ctx: &Context, into: Into, fact: Fact, source: &Source) -> anyhow::Result<Made> {
+    fn finish(
+        self,
+        ctx: &Context,
+        into: Into,
+        picture: Option<&Picture>,
+        fact: Fact,
+        source: &Source,
+    ) -> anyhow::Result<Made> {
         let (Fact::ProposalMade(made) | Fact::ProposalRevised(made)) = &fact else {
             anyhow::bail!("`{}` is no proposal", fact.kind());
         };
@@ -258,10 +269,17 @@ impl<'a> Drafting<'a> {
             }
             Into::Own(receipt, opening) => (receipt, vec![*opening, Draft::new(Some(receipt), &title, fact)]),
         };
-        let report = ctx.append(drafts)?;
+        let report = match picture {
+            Some(picture) => {
+                ctx.append_decision(ctx.recorder()?, (picture, receipt), drafts, &mut NothingAlong)?
+            }
+            None => ctx.append(drafts)?,
+        };
         let entry = report.entries.last().context("nothing was written")?.entry;
-        if source.restore {
-            ctx.store.restore_files(self.proposed.base.tree, &self.proposed.files)?;
+        if source.restore
+            && let Err(error) = self.restore(ctx)
+        {
+            ctx.notice(format!("the proposal is made, and the files could not be put back: {error:#}"));
         }
         Ok(Made {
             receipt: receipt.to_string(),
@@ -275,6 +293,22 @@ impl<'a> Drafting<'a> {
             sensitive: self.sensitive,
             secret: self.secret,
         })
+    }
+}
+
+impl Drafting<'_> {
+    /// Puts files back to the base that are still as they were proposed.
+    fn restore(&self, ctx: &Context) -> anyhow::Result<()> {
+        let now = ctx.store.worktree_files(&self.proposed.files)?;
+        let mut same = Vec::new();
+        for (path, file) in now {
+            if file == ctx.store.file_in_tree(self.proposed.tree, &path)? {
+                same.push(path);
+            } else {
+                ctx.notice(format!("`{path}` is not as it was proposed and stays"));
+            }
+        }
+        Ok(ctx.store.restore_files(self.proposed.base.tree, &same)?)
     }
 }
 

@@ -129,6 +129,12 @@ impl Picture {
         })
     }
 
+    /// The tip of a chain of ours, as it was read.
+    pub fn tip_of(&self, chain: ChainId) -> Option<Oid> {
+        let ours = |found: &&verify::ChainRef| found.chain == chain && found.remote.is_none();
+        self.history.refs.iter().find(ours).map(|found| found.tip)
+    }
+
     /// The entry at a commit that a folded receipt names.
     pub fn link(&self, commit: &Oid) -> Option<&Link> {
         self.history.links.get(commit)

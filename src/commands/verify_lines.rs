@@ -103,7 +103,7 @@ impl Context {
                 landed[at] = Some(match earlier {
                     Some((before, lines)) if !lines.is_empty() => {
                         let (from, to) = (&receipt.proposals[before].made, &receipt.proposals[at].made);
-                        self.carried(from, to).forward(&lines)
+                        self.carried(from, to).unwrap_or_default().forward(&lines)
                     }
                     _ => LineSet::default(),
                 });
@@ -111,14 +111,14 @@ impl Context {
             let Fact::LinesApplied(applied) = &entry.body.fact else { continue };
             let Some(at) = index.get(&applied.proposal.digest).copied() else { continue };
             let before = landed[at].clone().unwrap_or_default();
-            match found[at].last_mut() {
-                Some(last) if last.applied.commit == applied.commit => {
+            match found[at].iter_mut().find(|known| known.applied.commit == applied.commit) {
+                Some(last) => {
                     last.lines = last.lines.union(&applied.lines);
                     let (one, other) = (last.applied, applied);
                     last.agree &=
                         (one.parent, one.tree, &one.placed) == (other.parent, other.tree, &other.placed);
                 }
-                _ => found[at].push(Landed {
+                None => found[at].push(Landed {
                     entry: step.commit,
                     applied,
                     lines: applied.lines.clone(),
@@ -135,7 +135,7 @@ impl Context {
                 && let Some(known) = landed[next].clone()
             {
                 let (old, new) = (&receipt.proposals[from].made, &receipt.proposals[next].made);
-                lines = self.carried(old, new).forward(&lines);
+                lines = self.carried(old, new).unwrap_or_default().forward(&lines);
                 landed[next] = Some(known.union(&lines));
                 from = next;
             }

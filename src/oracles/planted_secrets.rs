@@ -94,6 +94,7 @@ fn no_planted_secret_reaches_the_repository() {
         redactor: &redactor,
         times: None,
         repeats: Repeats::SayTheSame,
+        rests_on: None,
     };
     let report = store.append(&options, drafts.collect()).unwrap();
     assert_eq!(report.entries.len(), planted.len());

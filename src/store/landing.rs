@@ -20,12 +20,22 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::inside::{Inside, Stamp};
 use super::lock::{self, Lock};
+use super::refs::Head;
 use super::refs::RefMove;
 use super::worktree::copy_index;
-use super::{Store, git};
+use super::{Store, git, names};
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Digest, Oid};
 use crate::domain::lines::File as TreeFile;
+
+/// What became of a landing that a crash interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// It is done now.
+    Finished,
+    /// Nothing of it had happened, and nothing will.
+    Dropped,
+}
 
 /// A file of the working tree that stays as it is, with what the index shall have for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +49,8 @@ pub struct Settled {
 /// What a crash must not leave half done.
 #[derive(Serialize, Deserialize)]
 struct Journal {
+    /// Where HEAD is: the branch, if it is on one. Files are only put in place while it still is there.
+    branch: Option<String>,
     moves: Vec<JournalMove>,
     /// Files that go, with what was seen there.
     removed: Vec<(GitPath, Option<Stamp>)>,
@@ -64,11 +76,13 @@ pub struct Landing<'s> {
     written: Vec<(GitPath, Option<Stamp>)>,
     /// The index as it was, to see that it still is; none without a working tree.
     index: Option<IndexStamp>,
+    /// Where HEAD was when it was prepared.
+    head: Head,
     index_lock: Option<File>,
     /// Whether the journal is written.
     written_down: bool,
     done: bool,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// When the index was written, and how long it is; none where there is none yet.
@@ -79,26 +93,37 @@ const JOURNAL: &str = "journal.json";
 const OURS: &[u8] = b"git receipt\n";
 
 impl Store {
+    /// One landing at a time in each worktree.
+    fn landing_locks(&self) -> PathBuf {
+        self.git_dir().join("receipts").join("locks")
+    }
+
     fn landing_folder(&self) -> PathBuf {
         self.git_dir().join("receipts").join("landing")
     }
 
-    /// Prepares the way of index and working tree from one commit's tree to another. Files in `settled` stay as they
+    /// Prepares the way of index and working tree from one commit's tree to another, while HEAD stays
+    /// where it was seen. Files in `settled` stay as they
     /// are.
     ///
     /// # Errors
     /// [`StoreError::InTheWay`] when local changes would be lost; nothing of the user's has been touched then.
     pub fn prepare_landing(
         &self,
-        from: Oid,
-        to: Oid,
+        head: &Head,
+        (from, to): (Oid, Oid),
         settled: &[Settled],
     ) -> Result<Landing<'_>, StoreError> {
-        let lock = Lock::acquire(&self.state_dir().join("locks"), "landing")?;
+        // Hooks have run since HEAD was looked at.
+        if self.head()? != *head {
+            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
+        }
+        let lock = Lock::acquire(&self.landing_locks(), "landing")?;
         let folder = self.landing_folder();
         if self.is_ours(&folder) {
-            self.finish_landing(&folder)?;
+            self.finish_landing(&folder, false)?;
         }
+        self.unlock_index()?;
         remove_folder(&folder)?;
         let mut landing = Landing {
             store: self,
@@ -106,10 +131,11 @@ impl Store {
             removed: Vec::new(),
             written: Vec::new(),
             index: None,
+            head: head.clone(),
             index_lock: None,
             written_down: false,
             done: false,
-            _lock: lock,
+            lock,
         };
         fs::create_dir_all(landing.files()).map_err(StoreError::io("create", landing.files()))?;
         if self.work_dir().is_some() {
@@ -118,24 +144,31 @@ impl Store {
         Ok(landing)
     }
 
-    /// Finishes, or drops, a change of index and working tree that a crash interrupted, and says whether there was one.
+    /// Finishes, or drops, a change of index and working tree that a crash interrupted, and says which, if there was one.
     ///
     /// # Errors
     /// When files or refs cannot be written.
-    pub fn recover_landing(&self) -> Result<bool, StoreError> {
+    pub fn recover_landing(&self) -> Result<Option<Recovered>, StoreError> {
         let folder = self.landing_folder();
-        if !folder.join(JOURNAL).exists() || self.quarantined {
-            return Ok(false);
+        if self.quarantined || !folder.exists() {
+            return Ok(None);
         }
-        // Somebody at work on it finishes it.
-        let Some(_lock) = Lock::try_acquire(&self.state_dir().join("locks"), "landing")? else {
-            return Ok(false);
+        // A transaction that outlived its program is over in a moment. Somebody at work finishes it.
+        let mut tries = 0;
+        let _lock = loop {
+            match Lock::try_acquire(&self.landing_locks(), "landing")? {
+                Some(lock) => break lock,
+                None if folder.join(JOURNAL).exists() && tries < 200 => {
+                    tries += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                None => return Ok(None),
+            }
         };
-        if !self.is_ours(&folder) {
-            return Ok(false);
+        if self.is_ours(&folder) {
+            return self.finish_landing(&folder, false).map(Some);
         }
-        self.finish_landing(&folder)?;
-        Ok(true)
+        Ok(None)
     }
 
     /// Where the digest of this landing folder's journal stands: outside of anything that a clone could bring along.
@@ -155,19 +188,23 @@ impl Store {
         sealed().unwrap_or(false)
     }
 
-    fn finish_landing(&self, folder: &Path) -> Result<(), StoreError> {
+    /// `holds_index` says that this very process holds git's lock of the index.
+    fn finish_landing(&self, folder: &Path, holds_index: bool) -> Result<Recovered, StoreError> {
         let path = folder.join(JOURNAL);
         let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
         // The journal is renamed into place whole, so one that does not parse is not ours to go by.
         let journal: Journal = serde_json::from_slice(&bytes)
             .map_err(|error| StoreError::Corrupt(format!("`{}`: {error}", path.display())))?;
-        for one in &journal.moves {
-            lock::clear_stale(self.common_dir(), &one.name, true);
-        }
+        let lock = index_lock(&self.repo.index_path());
+        let locked = holds_index || fs::read(&lock).is_ok_and(|there| there == OURS);
         // Without refs to go by, what was begun is finished.
         let mut moved = journal.moves.is_empty();
         let mut left = Vec::new();
+        let target = journal.moves.first().and_then(|one| one.new);
         for one in journal.moves {
+            // Only the locks of refs that nobody but us writes can be told to be left behind.
+            let only_ours = one.name.starts_with("refs/receipts/") || one.name == names::NOTES;
+            lock::clear_stale(self.common_dir(), &one.name, only_ours);
             let now = self.find_ref(&one.name)?;
             moved |= now == one.new;
             if now == one.expected && now != one.new {
@@ -177,18 +214,22 @@ impl Store {
         }
         if moved {
             self.move_refs(&left)?;
-            self.put_in_place(folder, &journal.removed, &journal.written)?;
-            let lock = index_lock(&self.repo.index_path());
-            // The lock becomes the index, so where it is gone that has happened.
-            if journal.index && lock.exists() {
-                let bytes = folder.join("index");
-                fs::copy(&bytes, &lock).map_err(StoreError::io("copy", &bytes))?;
-                rename(&lock, &self.repo.index_path())?;
+            let head = self.head()?;
+            // Somebody who went elsewhere since has other files, and the change is in the history that they left.
+            let still_there = head.branch == journal.branch && (target.is_none() || head.commit == target);
+            if still_there && locked {
+                self.put_in_place(folder, &journal.removed, &journal.written)?;
+                if journal.index {
+                    rename(&folder.join("index"), &self.repo.index_path())?;
+                }
             }
-        } else {
-            self.unlock_index()?;
         }
-        self.remove_landing(folder)
+        if locked {
+            // Held by us, so it is ours to take away, whatever stands in it.
+            let _ = fs::remove_file(&lock);
+        }
+        self.remove_landing(folder)?;
+        Ok(if moved { Recovered::Finished } else { Recovered::Dropped })
     }
 
     /// Removes the folder, and after it what vouches for its journal.
@@ -327,29 +368,16 @@ impl Landing<'_> {
         Ok(())
     }
 
-    /// Writes down what is about to happen, with the index locked. From here on it is finished or taken back.
+    /// Writes down what is about to happen, then locks the index and looks once more whether everything is as it was.
+    /// From here on it is finished or taken back.
     ///
     /// # Errors
-    /// [`StoreError::Moved`] when the index changed since, or somebody holds it.
+    /// [`StoreError::Moved`] when HEAD or the index changed since, or somebody holds it; [`StoreError::InTheWay`] when a
+    /// file changed.
     pub fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
         let store = self.store;
-        let path = store.repo.index_path();
-        if let Some(seen) = &self.index {
-            let lock = index_lock(&path);
-            let held = OpenOptions::new().write(true).create_new(true).open(&lock);
-            let mut file = held.map_err(|error| StoreError::Moved {
-                name: "index".into(),
-                cause: format!("cannot lock it: {error}"),
-            })?;
-            let written = file.write_all(OURS);
-            self.index_lock = Some(file);
-            written.map_err(StoreError::io("write", &lock))?;
-            if stamp(&path) != *seen {
-                return Err(StoreError::Moved { name: "index".into(), cause: "it changed meanwhile".into() });
-            }
-        }
-        self.is_unchanged()?;
         let journal = Journal {
+            branch: self.head.branch.clone(),
             moves: moves
                 .iter()
                 .map(|one| JournalMove {
@@ -373,6 +401,27 @@ impl Landing<'_> {
         fs::write(&new, bytes).map_err(StoreError::io("write", &new))?;
         rename(&new, &place)?;
         self.written_down = true;
+        let path = store.repo.index_path();
+        if let Some(seen) = &self.index {
+            let lock = index_lock(&path);
+            let held = OpenOptions::new().write(true).create_new(true).open(&lock);
+            let mut file = held.map_err(|error| StoreError::Moved {
+                name: "index".into(),
+                cause: format!("cannot lock it: {error}"),
+            })?;
+            let written = file.write_all(OURS);
+            self.index_lock = Some(file);
+            written.map_err(StoreError::io("write", &lock))?;
+            if stamp(&path) != *seen {
+                return Err(StoreError::Moved { name: "index".into(), cause: "it changed meanwhile".into() });
+            }
+        }
+        if store.head()? != self.head {
+            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
+        }
+        self.is_unchanged()?;
+        // git's transaction may outlive us: then it is waited for before anybody judges what became of it.
+        self.lock.share_with_children(true);
         Ok(())
     }
 
@@ -382,20 +431,15 @@ impl Landing<'_> {
     /// When a file cannot be written. The journal stays then, and the next command tries again.
     pub fn finish(mut self) -> Result<(), StoreError> {
         let store = self.store;
+        self.lock.share_with_children(false);
         // Whatever happens from here on is for the journal to finish.
         self.done = true;
-        store.put_in_place(&self.folder, &self.removed, &self.written)?;
-        let path = store.repo.index_path();
-        if self.index_lock.take().is_some() {
-            let (index, lock) = (self.folder.join("index"), index_lock(&path));
-            fs::copy(&index, &lock).map_err(StoreError::io("copy", &index))?;
-            rename(&lock, &path)?;
-        }
-        store.remove_landing(&self.folder)?;
+        let holds_index = self.index_lock.take().is_some();
+        store.finish_landing(&self.folder, holds_index || self.index.is_none())?;
         if store.work_dir().is_some() {
             // The files are where they were not when git looked at them; this only saves it a second look.
             let refresh = ["update-index", "-q", "--refresh"];
-            let _ = git::output(store.command_with_index(&refresh, &path), None);
+            let _ = git::output(store.command_with_index(&refresh, &store.repo.index_path()), None);
         }
         Ok(())
     }
@@ -407,11 +451,12 @@ impl Drop for Landing<'_> {
         if self.done {
             return;
         }
-        self.index_lock = None;
+        self.lock.share_with_children(false);
+        let holds_index = self.index_lock.take().is_some();
         // The next command tries again where this fails.
         let _ = match self.written_down {
-            true => self.store.finish_landing(&self.folder),
-            false => self.store.unlock_index().and_then(|()| self.store.remove_landing(&self.folder)),
+            true => self.store.finish_landing(&self.folder, holds_index).map(drop),
+            false => self.store.remove_landing(&self.folder),
         };
     }
 }

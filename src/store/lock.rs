@@ -61,6 +61,21 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Whether programs that are started from now on keep the lock held for as long as they run.
+    pub(super) fn share_with_children(&self, shared: bool) {
+        #[cfg(unix)]
+        {
+            use rustix::io::{FdFlags, fcntl_setfd};
+            let flags = if shared { FdFlags::empty() } else { FdFlags::CLOEXEC };
+            // Without it a child that outlives us is only not waited for.
+            let _ = fcntl_setfd(&self.file, flags);
+        }
+        #[cfg(not(unix))]
+        let _ = shared;
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Only a courtesy to the next holder: with the number left in place it looks for ref locks in vain.

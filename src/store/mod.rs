@@ -37,7 +37,7 @@ use gix::sec::trust::Mapping;
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
-pub use landing::{Landing, Settled};
+pub use landing::{Landing, Recovered, Settled};
 pub use near::may_be_set_up;
 pub use notes::{NoteLine, NotesMove};
 pub use project_commit::Ident;
@@ -47,7 +47,7 @@ pub use setup::{check_git_version, fetch_refspecs};
 pub use state::{ChainScope, host_name};
 pub use transport::Transfer;
 pub use worktree::{Care, TreeChange, Worktree};
-pub use write::{Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats};
+pub use write::{Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats, RestsOn};
 
 use crate::domain::ids::{Oid, Timestamp};
 

@@ -20,6 +20,18 @@ pub struct Ident {
 }
 
 impl Store {
+    /// What the working tree is in the middle of, in words; none where it is in the middle of nothing.
+    pub fn in_progress(&self) -> Option<&'static str> {
+        let states = [
+            ("MERGE_HEAD", "a merge"),
+            ("CHERRY_PICK_HEAD", "a cherry-pick"),
+            ("REVERT_HEAD", "a revert"),
+            ("rebase-merge", "a rebase"),
+            ("rebase-apply", "a rebase"),
+        ];
+        states.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, what)| what)
+    }
+
     /// Runs the `pre-commit` hook on `tree` and the `commit-msg` hook on `message`, as `git commit` would, and
     /// returns the message as that hook leaves it.
     ///
@@ -65,6 +77,8 @@ impl Store {
     pub fn with_trailers(&self, message: &str, trailers: &[String]) -> Result<String, StoreError> {
         // A line of dashes is text here: nothing follows a message that ends in a patch.
         let mut args = vec!["interpret-trailers", "--no-divider", "--if-exists", "addIfDifferent"];
+        // Whatever the user's own trailers are configured to do, ours are added.
+        args.extend(["--if-missing", "add", "--where", "end"]);
         for trailer in trailers {
             args.extend(["--trailer", trailer]);
         }

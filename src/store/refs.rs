@@ -173,7 +173,8 @@ impl Store {
         }
         script.push_str("prepare\ncommit\n");
         let mut args = vec!["update-ref", "-m", moves[0].message.as_str()];
-        if moves.iter().any(|m| m.reflog) {
+        // The chains' reflogs are asked for, the branch's is as the user has it.
+        if moves.iter().any(|m| m.reflog) && self.config_bool("core.logAllRefUpdates") != Some(false) {
             args.push("--create-reflog");
         }
         args.push("--stdin");

@@ -62,7 +62,8 @@ impl Store {
     /// A git command with `index` for the index, at the top of the working tree; in a bare repository where that is.
     pub(super) fn command_with_index(&self, args: &[&str], index: &Path) -> Command {
         // What these would write beside the index, or ask for, is not for one that goes away.
-        let settings = ["-c", "core.splitIndex=false", "-c", "core.fsmonitor=false"];
+        let settings =
+            ["-c", "core.splitIndex=false", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false"];
         let mut command = git::command(self.git_dir(), settings.iter().chain(args));
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         command.env("GIT_DIR", absolute(self.git_dir())).env("GIT_INDEX_FILE", absolute(index));

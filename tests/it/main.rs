@@ -8,6 +8,7 @@ mod hook_files;
 mod hooks;
 mod hostile_proposals;
 mod kills;
+mod landing;
 mod places;
 mod proposals;
 mod record;

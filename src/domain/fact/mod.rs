@@ -232,6 +232,19 @@ impl Fact {
         }
     }
 
+    /// Whether it changes what may be decided about a receipt's lines.
+    pub fn decides(&self) -> bool {
+        matches!(
+            self,
+            Fact::ProposalMade(_)
+                | Fact::ProposalRevised(_)
+                | Fact::LinesAccepted(_)
+                | Fact::LinesRejected(_)
+                | Fact::LinesApplied(_)
+                | Fact::ReceiptClosed(_)
+        )
+    }
+
     /// Whether its artifacts are evidence that reviewers need: then they travel with the chains.
     pub fn is_evidence(&self) -> bool {
         matches!(self, Fact::ProposalMade(_) | Fact::ProposalRevised(_) | Fact::LinesApplied(_))

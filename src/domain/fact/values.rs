@@ -395,7 +395,7 @@ impl LineSet {
 
     /// Whether `number` is selected.
     pub fn contains(&self, number: u64) -> bool {
-        self.0.iter().any(|&(first, last)| (first..=last).contains(&number))
+        self.from(number).first().is_some_and(|&(first, _)| first <= number)
     }
 
     /// How many lines are selected.

@@ -51,8 +51,8 @@ impl Folded {
 pub struct Around<'a> {
     /// Whose a key is, so that two keys of one person count once.
     pub principal_of: &'a dyn Fn(&KeyId) -> String,
-    /// Which numbers of a revision stand for which of the next. Where a table cannot be had, for none.
-    pub carried: &'a dyn Fn(&Proposal, &Proposal) -> Carried,
+    /// Which numbers of a revision stand for which of the next; `None` where a table of theirs cannot be had.
+    pub carried: &'a dyn Fn(&Proposal, &Proposal) -> Option<Carried>,
 }
 
 /// Folds the entries among `known` and, apart from them, those among `strangers`.
@@ -70,8 +70,13 @@ pub fn fold(links: &OidMap<Link>, known: &OidSet, strangers: &OidSet, around: &A
         let World { receipts, findings, .. } = world;
         folded.findings.extend(findings);
         match stranger {
-            false => folded.known = receipts.into_iter().map(|(id, state)| (id, state.finish())).collect(),
-            true => folded.strangers = receipts.into_iter().map(|(id, state)| (id, state.finish())).collect(),
+            false => {
+                folded.known = receipts.into_iter().map(|(id, state)| (id, state.finish(around))).collect()
+            }
+            true => {
+                folded.strangers =
+                    receipts.into_iter().map(|(id, state)| (id, state.finish(around))).collect()
+            }
         }
     }
     folded
@@ -132,6 +137,7 @@ impl<'a> World<'a, '_> {
             Ok(()) => {}
             Err(Refusal::Illegal(code, message)) => say(code, message),
             Err(Refusal::Late(message)) => say(Code::Late, message),
+            Err(Refusal::Unproven(message)) => say(Code::Unproven, message),
         }
         for (lost, message) in receipt.take_lost() {
             self.findings.push(lost.link.finding(Code::Late, message));

@@ -136,8 +136,10 @@ pub(super) struct Proposals<'a> {
 struct Folding<'a> {
     placed: &'a Placed<'a>,
     made: &'a Proposal,
-    /// The revision before, and which of its numbers stand for which here.
-    replaced: Option<(Digest, Carried)>,
+    /// The revision before.
+    replaced: Option<Digest>,
+    /// Whether decisions about the revision before could not be carried over, as nobody here can tell which.
+    uncertain: bool,
     superseded_by: Option<&'a Placed<'a>>,
     /// Those that were carried over first.
     decisions: Vec<(&'a Placed<'a>, Decided)>,
@@ -164,9 +166,9 @@ impl<'a> Folding<'a> {
 
 impl<'a> Proposals<'a> {
     /// Every revision in its final state, in order.
-    pub(super) fn finish(self) -> Vec<ProposalState> {
+    pub(super) fn finish(self, around: &Around<'_>) -> Vec<ProposalState> {
         let mut landed: BTreeMap<Digest, LineSet> =
-            self.all.keys().map(|digest| (*digest, self.landed(digest))).collect();
+            self.all.keys().map(|digest| (*digest, self.landed(digest, around))).collect();
         let mut states: Vec<ProposalState> = self
             .all
             .into_iter()
@@ -213,6 +215,7 @@ impl<'a> Proposals<'a> {
             placed,
             made: proposal,
             replaced: None,
+            uncertain: false,
             superseded_by: None,
             decisions: Vec::new(),
             inherited: 0,
@@ -236,24 +239,30 @@ impl<'a> Proposals<'a> {
                     return illegal(format!("revision {} follows {}", proposal.revision, old.made.revision));
                 }
                 old.superseded_by = Some(placed);
-                let carried = (around.carried)(old.made, proposal);
-                for (decision, decided) in old.counted() {
-                    let lines = carried.forward(&decided.lines);
-                    // What the reviser could not see came too late for this revision, whatever the clocks say. It
-                    // may still take trust away, never add any.
-                    if !placed.saw(decision) {
-                        let message = format!("decides lines while revision {} appeared", proposal.revision);
-                        self.lost.push((decision, message));
-                        if !decided.accepts {
-                            fresh.vetoed = fresh.vetoed.union(&lines);
+                fresh.replaced = Some(replaced.digest());
+                let counted: Vec<(&Placed<'_>, Decided)> = old.counted().collect();
+                if !counted.is_empty() || !old.vetoed.is_empty() {
+                    let carried = (around.carried)(old.made, proposal);
+                    fresh.uncertain = old.uncertain || carried.is_none();
+                    let carried = carried.unwrap_or_default();
+                    for (decision, decided) in counted {
+                        let lines = carried.forward(&decided.lines);
+                        // What the reviser could not see came too late for this revision, whatever the clocks say. It
+                        // may still take trust away, never add any.
+                        if !placed.saw(decision) {
+                            let message =
+                                format!("decides lines while revision {} appeared", proposal.revision);
+                            self.lost.push((decision, message));
+                            if !decided.accepts {
+                                fresh.vetoed = fresh.vetoed.union(&lines);
+                            }
+                        } else if !lines.is_empty() {
+                            fresh.decisions.push((decision, Decided { lines, ..decided }));
                         }
-                    } else if !lines.is_empty() {
-                        fresh.decisions.push((decision, Decided { lines, ..decided }));
                     }
+                    fresh.vetoed = fresh.vetoed.union(&carried.forward(&old.vetoed));
+                    fresh.inherited = fresh.decisions.len();
                 }
-                fresh.vetoed = fresh.vetoed.union(&carried.forward(&old.vetoed));
-                fresh.inherited = fresh.decisions.len();
-                fresh.replaced = Some((replaced.digest(), carried));
             }
         }
         self.all.insert(placed.entry.digest, fresh);
@@ -268,30 +277,50 @@ impl<'a> Proposals<'a> {
         around: &Around<'_>,
     ) -> Result<(), Refusal> {
         let proposal = self.cited(placed, &decided.proposal, &decided.lines)?;
-        if let Some(newer) = proposal.superseded_by {
-            let message = "decides lines of a superseded revision".to_owned();
-            if !accepts && !placed.saw(newer) {
-                self.veto(newer.entry.digest, &decided.lines);
+        let (superseded_by, mut late) = (proposal.superseded_by, None);
+        let mut lines = decided.lines.clone();
+        for (application, landed) in self.applications(&decided.proposal.digest, around) {
+            if landed.intersects(&lines) {
+                let message = format!("decides lines {}, which were applied", landed.common(&lines));
+                if placed.saw(application) {
+                    return Err(Refusal::Illegal(Code::IllegalMove, message));
+                }
+                // Whoever could not see it decided about what was left as well.
+                lines = lines.minus(&landed);
+                late = Some(Refusal::Late(message));
             }
-            return Err(refuse(placed, newer, Code::Superseded, message));
         }
-        if let Some(application) = self.application_of(&decided.proposal.digest, &decided.lines) {
-            let message = "decides lines that were applied".to_owned();
-            return Err(refuse(placed, application, Code::IllegalMove, message));
+        if let Some(newer) = superseded_by {
+            let message = "decides lines of a superseded revision".to_owned();
+            if placed.saw(newer) {
+                return Err(Refusal::Illegal(Code::Superseded, message));
+            }
+            // It stands for the revision that it is about, and takes away what was carried over against it.
+            if !accepts {
+                self.veto(newer.entry.digest, &lines, around);
+            }
+            late = Some(Refusal::Late(message));
         }
         let counted = Decided {
             entry: placed.entry.reference(),
             principal: (around.principal_of)(&placed.entry.body.signer),
             accepts,
-            lines: decided.lines.clone(),
+            lines,
         };
-        if let Some(proposal) = self.all.get_mut(&decided.proposal.digest) {
+        if let Some(proposal) = self.all.get_mut(&decided.proposal.digest)
+            && !counted.lines.is_empty()
+        {
             proposal.decisions.push((placed, counted));
         }
-        Ok(())
+        late.map_or(Ok(()), Err)
     }
 
-    pub(super) fn apply(&mut self, placed: &'a Placed<'a>, applied: &LinesApplied) -> Result<(), Refusal> {
+    pub(super) fn apply(
+        &mut self,
+        placed: &'a Placed<'a>,
+        applied: &LinesApplied,
+        around: &Around<'_>,
+    ) -> Result<(), Refusal> {
         let proposal = self.cited(placed, &applied.proposal, &applied.lines)?;
         if let Some(newer) = proposal.superseded_by
             && placed.saw(newer)
@@ -299,46 +328,68 @@ impl<'a> Proposals<'a> {
             let message = "applies lines of a superseded revision".to_owned();
             return Err(Refusal::Illegal(Code::Superseded, message));
         }
-        if let Some(other) = self.application_of(&applied.proposal.digest, &applied.lines) {
-            return Err(refuse(placed, other, Code::IllegalMove, "applies lines twice".into()));
+        // What the writer could see is judged by what they could see of it.
+        let seen = |named: bool| {
+            let decisions = proposal.decisions.iter().filter(|(decision, decided)| {
+                placed.saw(decision) && (!named || applied.decisions.contains(&decided.entry))
+            });
+            tally(decisions.map(|(_, decided)| decided)).0
+        };
+        let unaccepted = applied.lines.minus(&seen(false));
+        let unnamed = applied.lines.minus(&seen(true));
+        let mut answer = Ok(());
+        if !unaccepted.is_empty() || !unnamed.is_empty() {
+            let message = match unaccepted.is_empty() {
+                false => format!("applies lines {unaccepted}, which nobody accepted or somebody rejected"),
+                true => format!("applies lines {unnamed}, which none of the decisions that it names accepts"),
+            };
+            if !proposal.uncertain {
+                return Err(Refusal::Illegal(Code::IllegalMove, message));
+            }
+            answer = Err(Refusal::Unproven(format!("{message}, as far as the tables that are here show")));
         }
-        let all: Vec<(&Placed<'_>, Decided)> = proposal.counted().collect();
-        let seen = all.iter().filter(|(decision, _)| placed.saw(decision)).map(|(_, decided)| decided);
-        let unaccepted = applied.lines.minus(&tally(seen.clone()).0);
-        if !unaccepted.is_empty() {
-            let message = format!("applies lines {unaccepted}, which nobody accepted or somebody rejected");
-            return Err(Refusal::Illegal(Code::IllegalMove, message));
-        }
-        let named = seen.filter(|decided| applied.decisions.contains(&decided.entry));
-        let unnamed = applied.lines.minus(&tally(named).0);
-        if !unnamed.is_empty() {
-            let message =
-                format!("applies lines {unnamed}, which none of the decisions that it names accepts");
-            return Err(Refusal::Illegal(Code::IllegalMove, message));
-        }
-        let refused = applied.lines.minus(&tally(all.iter().map(|(_, decided)| decided)).0);
+        let all: Vec<Decided> = proposal.counted().map(|(_, decided)| decided).collect();
+        let refused = tally(&all).1.common(&applied.lines).union(&proposal.vetoed.common(&applied.lines));
         if !refused.is_empty() {
             return Err(Refusal::Late(format!("applies lines {refused} while somebody rejected them")));
         }
-        if let Some(proposal) = self.all.get_mut(&applied.proposal.digest) {
-            proposal.applied.push((placed, applied.lines.clone()));
+        let mut lines = applied.lines.clone();
+        for (other, landed) in self.applications(&applied.proposal.digest, around) {
+            if landed.intersects(&lines) {
+                let message = format!("applies lines {} twice", landed.common(&lines));
+                if placed.saw(other) {
+                    return Err(Refusal::Illegal(Code::IllegalMove, message));
+                }
+                lines = lines.minus(&landed);
+                answer = Err(Refusal::Late(message));
+            }
         }
-        Ok(())
+        if let Some(proposal) = self.all.get_mut(&applied.proposal.digest)
+            && !lines.is_empty()
+        {
+            proposal.applied.push((placed, lines));
+        }
+        answer
     }
 
     /// Takes away what was carried over in favour of lines of the revision before `digest`, there and in every later
     /// one.
-    fn veto(&mut self, digest: Digest, lines: &LineSet) {
+    fn veto(&mut self, digest: Digest, lines: &LineSet, around: &Around<'_>) {
         let (mut next, mut lines) = (Some(digest), lines.clone());
-        while let Some(folding) = next.take().and_then(|digest| self.all.get_mut(&digest)) {
-            let Some((_, carried)) = &folding.replaced else { return };
+        while let Some(digest) = next.take() {
+            let Some(carried) = self.carried_to(&digest, around) else { return };
             lines = carried.forward(&lines);
-            if lines.is_empty() {
-                return;
-            }
+            let Some(folding) = self.all.get_mut(&digest).filter(|_| !lines.is_empty()) else { return };
             folding.vetoed = folding.vetoed.union(&lines);
             next = folding.superseded_by.map(|newer| newer.entry.digest);
         }
+    }
+
+    /// Which numbers of the revision before stand for which of this one.
+    fn carried_to(&self, digest: &Digest, around: &Around<'_>) -> Option<Carried> {
+        let folding = self.all.get(digest)?;
+        let before = self.all.get(&folding.replaced?)?;
+        (around.carried)(before.made, folding.made)
     }
 
     /// Finds the proposal that an entry is about and checks that it has the lines.
@@ -360,42 +411,30 @@ impl<'a> Proposals<'a> {
         }
     }
 
-    /// The revisions that led to one, itself first, each with how its numbers come through to that one.
-    fn line_of(&self, digest: &Digest) -> Vec<(&Folding<'a>, Vec<&Carried>)> {
-        let (mut next, mut ways, mut found) = (Some(*digest), Vec::new(), Vec::new());
-        while let Some(folding) = next.take().and_then(|digest| self.all.get(&digest)) {
-            found.push((folding, ways.clone()));
-            if let Some((before, carried)) = &folding.replaced {
-                ways.push(carried);
-                next = Some(*before);
+    /// What landed of a revision, by its own numbers: as itself, or as what an earlier one had in its place.
+    fn landed(&self, digest: &Digest, around: &Around<'_>) -> LineSet {
+        let applications = self.applications(digest, around).into_iter();
+        applications.fold(LineSet::default(), |all, (_, lines)| all.union(&lines))
+    }
+
+    /// The applications of a revision and of those before it, each with its lines by the numbers of this one.
+    fn applications(&self, digest: &Digest, around: &Around<'_>) -> Vec<(&'a Placed<'a>, LineSet)> {
+        let (mut found, mut ways) = (Vec::new(), Vec::new());
+        let mut next = Some(*digest);
+        while let Some((digest, folding)) =
+            next.take().and_then(|digest| Some((digest, self.all.get(&digest)?)))
+        {
+            for (placed, lines) in &folding.applied {
+                let through = ways.iter().rev().fold(lines.clone(), |lines, later| {
+                    self.carried_to(later, around).map(|carried| carried.forward(&lines)).unwrap_or_default()
+                });
+                found.push((*placed, through));
             }
+            ways.push(digest);
+            next = folding.replaced;
         }
         found
     }
-
-    /// What landed of a revision, by its own numbers: as itself, or as what an earlier one had in its place.
-    fn landed(&self, digest: &Digest) -> LineSet {
-        let mut all = LineSet::default();
-        for (folding, ways) in self.line_of(digest) {
-            for (_, lines) in &folding.applied {
-                all = all.union(&through(lines, &ways));
-            }
-        }
-        all
-    }
-
-    /// The application that landed some of `lines` of a revision.
-    fn application_of(&self, digest: &Digest, lines: &LineSet) -> Option<&'a Placed<'a>> {
-        self.line_of(digest).into_iter().find_map(|(folding, ways)| {
-            let mut applied = folding.applied.iter();
-            applied.find(|(_, landed)| through(landed, &ways).intersects(lines)).map(|(placed, _)| *placed)
-        })
-    }
-}
-
-/// Numbers of an earlier revision as those of a later one, through the revisions between, the latest first.
-fn through(lines: &LineSet, ways: &[&Carried]) -> LineSet {
-    ways.iter().rev().fold(lines.clone(), |lines, carried| carried.forward(&lines))
 }
 
 /// Accepted and rejected lines: each principal's latest word counts, and one rejection outweighs.

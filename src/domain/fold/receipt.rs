@@ -50,6 +50,8 @@ pub(super) enum Refusal {
     Illegal(Code, String),
     /// It lost a race.
     Late(String),
+    /// It counts, and what would show that it may is not here.
+    Unproven(String),
 }
 
 /// A receipt while it is being folded.
@@ -92,8 +94,8 @@ impl<'a> Folding<'a> {
         self.proposals.take_lost()
     }
 
-    pub(super) fn finish(mut self) -> Receipt {
-        self.state.proposals = self.proposals.finish();
+    pub(super) fn finish(mut self, around: &Around<'_>) -> Receipt {
+        self.state.proposals = self.proposals.finish(around);
         self.state
     }
 
@@ -130,8 +132,11 @@ impl<'a> Folding<'a> {
             Fact::LinesAccepted(decided) => self.proposals.decide(placed, decided, true, around)?,
             Fact::LinesRejected(decided) => self.proposals.decide(placed, decided, false, around)?,
             Fact::LinesApplied(applied) => {
-                self.proposals.apply(placed, applied)?;
-                self.bind(applied.commit);
+                let applied_now = self.proposals.apply(placed, applied, around);
+                if matches!(applied_now, Ok(()) | Err(Refusal::Unproven(_))) {
+                    self.bind(applied.commit);
+                }
+                applied_now?;
             }
             Fact::CommitBound(bound) => self.bind(bound.commit),
             Fact::CommitRebound(rebound) => {

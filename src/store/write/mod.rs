@@ -15,7 +15,7 @@ use super::refs::RefMove;
 use super::state::{ChainScope, ChainState, Place, TipState};
 use super::{Store, names};
 use crate::domain::commit::{self, Parts};
-use crate::domain::entry::{Draft, Tip, Writer, clean_title};
+use crate::domain::entry::{Body, Draft, Tip, Writer, clean_title};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::Role;
 use crate::domain::fact::values::{GitPath, Replaced};
@@ -45,6 +45,17 @@ pub struct AppendOptions<'a> {
     pub times: Option<&'a [Timestamp]>,
     /// What a draft means whose idempotency key is there already.
     pub repeats: Repeats,
+    /// What the drafts rest on, where that must not have changed meanwhile.
+    pub rests_on: Option<RestsOn<'a>>,
+}
+
+/// A receipt as it was when something about it was decided.
+#[derive(Clone, Copy)]
+pub struct RestsOn<'a> {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// The tip of a chain as it was read then; none where the chain was not there.
+    pub tip: &'a dyn Fn(ChainId) -> Option<Oid>,
 }
 
 /// One entry that an append led to.
@@ -159,6 +170,9 @@ impl Store {
         let lock = Lock::acquire(&self.state_dir().join("locks"), &options.scope.file_name(key))?;
         let mut report = AppendReport::default();
         let mut chain = self.open_chain(options, lock.abandoned, &mut report)?;
+        if let Some(rests_on) = &options.rests_on {
+            self.check_unchanged(rests_on, &chain)?;
+        }
         let mut once = OnceLookup::new(self, &chain, &drafts)?;
         let mut written: Vec<Written> = Vec::new();
         let mut shelf = Shelf::default();
@@ -212,6 +226,26 @@ impl Store {
         once.advance(self, &chain, &written);
         self.remember(options, chain)?;
         Ok(report)
+    }
+
+    /// Refuses where entries of this very chain changed meanwhile what the drafts rest on. Those of other chains cannot
+    /// have been seen and lose, or win, the race by the rules; our own would count as seen.
+    fn check_unchanged(&self, rests_on: &RestsOn<'_>, chain: &OpenChain) -> Result<(), StoreError> {
+        let seen = (rests_on.tip)(chain.writer.chain);
+        let mut next = chain.tip.as_ref().map(|tip| tip.commit);
+        while let Some(commit) = next.take().filter(|commit| Some(*commit) != seen) {
+            let Some(bytes) = self.commit_bytes(commit)? else { return Ok(()) };
+            let Ok(layout) = commit::parse(&bytes) else { return Ok(()) };
+            let Ok(read) = Body::read(layout.body) else { return Ok(()) };
+            if read.body.receipt == Some(rests_on.receipt) && read.body.fact.decides() {
+                return Err(StoreError::Moved {
+                    name: format!("{}{}", names::CHAINS, chain.writer.chain),
+                    cause: format!("`{}` was stated meanwhile", read.body.fact.kind()),
+                });
+            }
+            next = layout.parents.first().copied().filter(|_| read.body.seq > 0);
+        }
+        Ok(())
     }
 
     /// Places, signs and writes one entry; the chain's tip moves on in memory only.

@@ -1,0 +1,323 @@
+//! Landing while other things happen: hooks that act, people who save, clones that decide at the same time, and
+//! repositories that are not what they seem.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::support::{PROGRAM, TestRepo, check};
+
+/// A repository with a file of ten lines.
+fn ten() -> TestRepo {
+    let repo = TestRepo::new();
+    write(&repo.path, "a.txt", &ten_lines(&[]));
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Ten lines"]);
+    repo
+}
+
+fn ten_lines(changed: &[u32]) -> String {
+    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
+    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+fn hook(repo: &TestRepo, name: &str, text: &str) {
+    let path = repo.path.join(".git/hooks").join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_decision_does_not_rest_on_what_changed_while_hooks_ran() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = repo.receipt(&["propose", "-m", "One"]);
+    hook(&repo, "pre-commit", &format!("echo more >> a.txt; {PROGRAM} revise {receipt} >/dev/null"));
+    let accepted = repo.try_receipt(&["accept", &receipt]);
+    assert_eq!(accepted.status.code(), Some(3), "{}", said(&accepted));
+    repo.assert_clean(&repo.path);
+    hook(&repo, "pre-commit", "git checkout -q -b elsewhere");
+    let accepted = repo.try_receipt(&["accept", &receipt]);
+    assert_eq!(accepted.status.code(), Some(3), "{}", said(&accepted));
+    assert!(!repo.path.join(".git/index.lock").exists());
+    assert_eq!(repo.git(&["rev-parse", "main"]), repo.git(&["rev-parse", "elsewhere"]), "nothing landed");
+    repo.assert_clean(&repo.path);
+    // A gate that the hook records is no such change.
+    hook(&repo, "pre-commit", &format!("{PROGRAM} run --gate test -- true"));
+    repo.receipt(&["accept", &receipt]);
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn somebody_elses_locks_are_left_alone() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = repo.receipt(&["propose", "-m", "One"]);
+    for lock in [".git/index.lock", ".git/refs/heads/main.lock"] {
+        let lock = repo.path.join(lock);
+        std::fs::write(&lock, "").unwrap();
+        let refs = repo.git(&["for-each-ref"]);
+        let stopped = repo.try_receipt(&["accept", &receipt]);
+        assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+        assert!(lock.exists(), "{}", lock.display());
+        assert_eq!(repo.git(&["for-each-ref"]), refs);
+        assert!(!repo.path.join(".git/receipts/landing").exists());
+        std::fs::remove_file(&lock).unwrap();
+        assert!(!repo.path.join(".git/index.lock").exists());
+    }
+    repo.receipt(&["accept", &receipt]);
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn folders_give_way_only_with_everything_in_them() {
+    let repo = ten();
+    write(&repo.path, ".gitignore", "*.o\n");
+    write(&repo.path, "d/x", "x\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A folder"]);
+    std::fs::remove_dir_all(repo.path.join("d")).unwrap();
+    write(&repo.path, "d", "a file now\n");
+    let receipt = repo.receipt(&["propose", "-m", "A file in its place", "--restore"]);
+    write(&repo.path, "d/y.o", "ignored work\n");
+    let head = repo.git(&["rev-parse", "HEAD"]);
+    let stopped = repo.try_receipt(&["accept", &receipt]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), head);
+    assert_eq!(std::fs::read_to_string(repo.path.join("d/y.o")).unwrap(), "ignored work\n");
+    std::fs::remove_file(repo.path.join("d/y.o")).unwrap();
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(std::fs::read_to_string(repo.path.join("d")).unwrap(), "a file now\n");
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    // An empty folder is nothing to git.
+    write(&repo.path, "e", "new\n");
+    let receipt = repo.receipt(&["propose", "-m", "E", "--restore"]);
+    std::fs::create_dir(repo.path.join("e")).unwrap();
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    // What the index does not have is not git's to remove.
+    repo.git(&["rm", "-q", "e"]);
+    let receipt = repo.receipt(&["propose", "-m", "No E"]);
+    write(&repo.path, "e", "mine\n");
+    write(&repo.path, ".git/info/exclude", "e\n");
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(std::fs::read_to_string(repo.path.join("e")).unwrap(), "mine\n");
+    repo.assert_clean(&repo.path);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_folder_that_became_a_link() {
+    let repo = ten();
+    write(&repo.path, "d/keep", "keep\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A folder"]);
+    write(&repo.path, "d/new", "new\n");
+    let receipt = repo.receipt(&["propose", "-m", "New", "--restore"]);
+    let outside = repo.folder.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::rename(repo.path.join("d"), repo.path.join("was-d")).unwrap();
+    std::os::unix::fs::symlink(&outside, repo.path.join("d")).unwrap();
+    repo.try_receipt(&["accept", &receipt]);
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tree_that_looks_like_a_repository_gets_nothing_done() {
+    let repo = ten();
+    let fake = repo.path.join("docs");
+    for (name, content) in [
+        ("HEAD", "ref: refs/heads/main\n"),
+        ("config", "[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = ../.git/hooks\n"),
+        ("refs/.keep", ""),
+        ("objects/.keep", ""),
+        (
+            "receipts/landing/journal.json",
+            r#"{"branch":null,"moves":[],"removed":[],"written":[["post-checkout",null]],"index":false}"#,
+        ),
+        ("receipts/landing/files/post-checkout", "#!/bin/sh\n"),
+    ] {
+        write(&fake, name, content);
+    }
+    for command in [&["status"][..], &["list"], &["hook", "claude-code"]] {
+        let mut command = repo.command(PROGRAM, &fake, command);
+        command.output().unwrap();
+        assert!(!repo.path.join(".git/hooks/post-checkout").exists(), "{command:?}");
+    }
+    repo.git(&["config", "--global", "safe.bareRepository", "explicit"]);
+    let refused = repo.command(PROGRAM, &fake, &["status"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("safe.bareRepository"), "{}", said(&refused));
+}
+
+/// Signs an entry of any kind.
+fn record(repo: &TestRepo, receipt: &str, kind: &str, data: serde_json::Value) {
+    let file = repo.folder.path().join("entry.jsonl");
+    std::fs::write(&file, format!("{}\n", json!({ "kind": kind, "data": data }))).unwrap();
+    repo.receipt(&["record", "--receipt", receipt, file.to_str().unwrap()]);
+}
+
+fn codes(repo: &TestRepo) -> (i32, Vec<String>) {
+    let (verdict, code) = repo.verify();
+    let findings = verdict["findings"].as_array().unwrap().iter();
+    (code, findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn an_application_is_held_against_its_parents_tree() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = repo.receipt(&["propose", "-m", "One", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1"]);
+    let entry = |kind: &str| {
+        let (log, _) = repo.json(&["log", &receipt, "--kind", kind]);
+        let entry = &log["entries"][0];
+        json!({ "chain": entry["chain"], "seq": entry["seq"], "digest": entry["digest"] })
+    };
+    let (proposal, decision) = (entry("proposal.made"), entry("lines.accepted"));
+    let (shown, _) = repo.json(&["preview", &receipt, "--on-base"]);
+    let proposed = shown["tree"].as_str().unwrap().to_owned();
+    // A fix comes in between, and the tree of the proposal is put over it.
+    write(&repo.path, "fix.txt", "a fix\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A fix"]);
+    let parent = repo.git(&["rev-parse", "HEAD"]);
+    let commit = repo.git(&["commit-tree", &proposed, "-p", &parent, "-m", "One"]);
+    let applied = |commit: &str, placed: Option<serde_json::Value>| {
+        let tree = repo.git(&["rev-parse", &format!("{commit}^{{tree}}")]);
+        let mut data = json!({
+            "proposal": proposal, "decisions": [decision], "lines": "1",
+            "commit": format!("sha1:{commit}"), "parent": format!("sha1:{parent}"), "tree": format!("sha1:{tree}"),
+        });
+        if let Some(placed) = placed {
+            data["placed"] = placed;
+        }
+        data
+    };
+    record(&repo, &receipt, "lines.applied", applied(&commit, None));
+    assert_eq!(codes(&repo), (1, vec!["E404".to_owned()]));
+}
+
+#[test]
+fn a_placing_that_nobody_can_see_is_no_evidence() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = repo.receipt(&["propose", "-m", "One", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1"]);
+    let (log, _) = repo.json(&["log", &receipt]);
+    let find = |kind: &str| {
+        let entries = log["entries"].as_array().unwrap();
+        let entry = entries.iter().find(|entry| entry["kind"] == kind).unwrap();
+        json!({ "chain": entry["chain"], "seq": entry["seq"], "digest": entry["digest"] })
+    };
+    let parent = repo.git(&["rev-parse", "HEAD"]);
+    write(&repo.path, "evil", "evil\n");
+    repo.git(&["add", "evil"]);
+    let tree = repo.git(&["write-tree"]);
+    let commit = repo.git(&["commit-tree", &tree, "-p", &parent, "-m", "One"]);
+    let data = json!({
+        "proposal": find("proposal.made"), "decisions": [find("lines.accepted")], "lines": "1",
+        "commit": format!("sha1:{commit}"), "parent": format!("sha1:{parent}"), "tree": format!("sha1:{tree}"),
+        "placed": { "digest": format!("sha256:{}", "0".repeat(64)), "oid": format!("sha1:{}", "0".repeat(39) + "1") },
+    });
+    record(&repo, &receipt, "lines.applied", data);
+    assert_eq!(codes(&repo), (4, vec!["I503".to_owned()]));
+}
+
+#[test]
+fn two_clones_may_land_different_lines_at_the_same_time() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Two", "--restore"]);
+    let remote = repo.folder.path().join("remote.git");
+    let second = repo.folder.path().join("second");
+    repo.git(&["clone", "-q", "--bare", ".", remote.to_str().unwrap()]);
+    repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    repo.git(&["fetch", "-q"]);
+    repo.receipt(&["init", "--no-man"]);
+    repo.receipt(&["push"]);
+    repo.git_in(repo.folder.path(), &["clone", "-q", remote.to_str().unwrap(), second.to_str().unwrap()]);
+    repo.receipt_in(&second, &["init", "--no-man"]);
+    repo.receipt_in(&second, &["fetch"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1", "--apply"]);
+    repo.receipt_in(&second, &["accept", &receipt, "--lines", "2", "--apply"]);
+    repo.receipt(&["push"]);
+    repo.receipt_in(&second, &["push"]);
+    repo.receipt(&["fetch"]);
+    repo.receipt_in(&second, &["fetch"]);
+    for folder in [&repo.path, &second] {
+        repo.assert_clean(folder);
+        let (shown, _) = repo.json_in(folder, &["show", &receipt]);
+        assert_eq!(shown["proposal"]["applied"], "1-2", "{shown:#}");
+    }
+}
+
+#[test]
+fn a_withdrawn_acceptance_stays_withdrawn() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Two"]);
+    let remote = repo.folder.path().join("remote.git");
+    let second = repo.folder.path().join("second");
+    repo.git(&["clone", "-q", "--bare", ".", remote.to_str().unwrap()]);
+    repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    repo.git(&["fetch", "-q"]);
+    repo.receipt(&["init", "--no-man"]);
+    repo.receipt(&["push"]);
+    repo.git_in(repo.folder.path(), &["clone", "-q", remote.to_str().unwrap(), second.to_str().unwrap()]);
+    repo.receipt_in(&second, &["init", "--no-man"]);
+    repo.receipt_in(&second, &["fetch"]);
+    repo.receipt_in(&second, &["accept", &receipt, "--lines", "1"]);
+    repo.receipt_in(&second, &["push"]);
+    repo.receipt(&["fetch"]);
+    repo.receipt_in(&second, &["reject", &receipt, "--lines", "1"]);
+    repo.receipt_in(&second, &["push"]);
+    // The revision has seen the acceptance and not yet the rejection.
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5, 9]));
+    repo.receipt(&["revise", &receipt]);
+    repo.receipt(&["fetch"]);
+    let (shown, _) = repo.json(&["show", &receipt]);
+    assert_eq!(shown["proposal"]["accepted"], "", "{shown:#}");
+    let applied = repo.try_receipt(&["apply", &receipt, "--partial"]);
+    assert_eq!(applied.status.code(), Some(2), "{}", said(&applied));
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn revisions_are_compared_as_revisions_also_where_receipts_are_bound() {
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Two", "--restore"]);
+    repo.receipt(&["reject", &receipt, "--lines", "2"]);
+    repo.receipt(&["accept", &receipt]);
+    let (diff, _) = repo.json(&["diff", "HEAD~1", "HEAD"]);
+    assert_eq!(diff["count"], 1, "{diff:#}");
+    let patch = check(repo.command(PROGRAM, &repo.path, &["diff", "HEAD~1", "HEAD", "--patch"]));
+    assert_eq!(patch, repo.git(&["diff", "--full-index", "HEAD~1", "HEAD"]));
+}
+
+#[test]
+fn nothing_lands_in_the_middle_of_a_merge() {
+    let repo = ten();
+    write(&repo.path, "b.txt", "b\n");
+    let receipt = repo.receipt(&["propose", "-m", "B", "--restore"]);
+    repo.git(&["checkout", "-q", "-b", "side"]);
+    repo.git(&["commit", "-q", "--allow-empty", "-m", "Side"]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--no-ff", "--no-commit", "side"]);
+    let stopped = repo.try_receipt(&["accept", &receipt]);
+    assert_eq!(stopped.status.code(), Some(2));
+    assert!(said(&stopped).contains("in the middle of a merge"), "{}", said(&stopped));
+}
