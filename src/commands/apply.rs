@@ -170,7 +170,10 @@ impl Request<'_> {
         let parent = TreeAt { commit, tree };
         let wanted = (&self.accepted, &parent);
         let plan = Plan::best(ctx, self.picture, self.receipt, self.proposal, self.loaded, wanted)?;
-        self.check(&plan)?;
+        if self.stage && ctx.store.work_dir().is_none() {
+            return Err(crate::store::StoreError::Bare.into());
+        }
+        self.check(&plan, !decisions.is_empty())?;
         let mut applied = Applied {
             receipt: self.receipt.id.to_string(),
             commit: None,
@@ -255,13 +258,20 @@ impl Request<'_> {
     }
 
     /// Refuses what does not fit, unless only what fits was asked for.
-    fn check(&self, plan: &Plan) -> anyhow::Result<()> {
+    fn check(&self, plan: &Plan, deciding: bool) -> anyhow::Result<()> {
         if plan.conflicts.is_empty() || self.partial && !(plan.lines.is_empty() && plan.already.is_empty()) {
             return Ok(());
         }
         let causes: Vec<String> = plan.conflicts.iter().map(ToString::to_string).collect();
         let hint = match self.partial {
             true => "`git receipt revise` proposes them anew on what is there now".to_owned(),
+            false if deciding && plan.lines.is_empty() => {
+                "nothing was signed; `git receipt revise` proposes them anew on what is there now".to_owned()
+            }
+            false if deciding => format!(
+                "nothing was signed; `git receipt accept {} --lines {} --apply` takes those that fit",
+                self.receipt.id, plan.lines
+            ),
             false => format!(
                 "`git receipt apply {0} --partial` leaves them out, `git receipt preview {0}` shows them",
                 self.receipt.id

@@ -29,6 +29,11 @@ pub trait Base {
     /// # Errors
     /// When the tree cannot be read.
     fn file(&self, path: &GitPath) -> anyhow::Result<Option<File>>;
+    /// Whether a folder stands at a path.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    fn is_folder(&self, path: &GitPath) -> anyhow::Result<bool>;
     /// The bytes of a blob.
     ///
     /// # Errors
@@ -57,6 +62,9 @@ pub fn read(bytes: &[u8], base: &dyn Base) -> anyhow::Result<Edits> {
             serde_json::from_value(item).map_err(|error| user_error(format!("{place}: {error}"), hint))?;
         let wrong = |problem: String| user_error(format!("{place}, `{}`: {problem}", edit.path), hint);
         path::check(&edit.path).map_err(|problem| wrong(problem.to_string()))?;
+        if base.is_folder(&edit.path)? {
+            return Err(wrong("a folder; delete the files in it one by one first".into()));
+        }
         let before = base.file(&edit.path)?;
         there.insert(edit.path.clone(), before.is_some());
         let now = match made.get(&edit.path) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::fold::LineStates;
-use crate::domain::lines::{self, Blobs, File, FileLines, Files, LinesError, Op, Sensitive, Table};
+use crate::domain::lines::{self, Blobs, File, FileLines, Files, LinesError, Mode, Op, Sensitive, Table};
 
 /// One file of a change.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -33,7 +33,8 @@ pub struct LineView {
     pub base_line: Option<u64>,
     /// The line of the proposed file, from 1; of a move the first.
     pub proposed_line: Option<u64>,
-    /// What goes: the line, the path or the mode before. Bytes that are no UTF-8 are replaced.
+    /// What goes: the line, the path, the mode, the link's target or the submodule's commit before. Bytes that are no
+    /// UTF-8 are replaced.
     pub old: Option<String>,
     /// What comes.
     pub new: Option<String>,
@@ -63,6 +64,7 @@ pub fn view(
         let before = file.base_path().and_then(|path| base.get(path));
         let after = file.proposed.and_then(|_| proposed.get(&file.path));
         let text = file.ops.iter().any(Op::is_text);
+        let whole = (pointed_at(before, blobs)?, pointed_at(after, blobs)?);
         let old = if text { content(before, blobs)? } else { Vec::new() };
         let new = if text { content(after, blobs)? } else { Vec::new() };
         let (old, new) = (split(&old), split(&new));
@@ -72,7 +74,11 @@ pub fn view(
                 let number = first + offset;
                 if chosen.is_none_or(|chosen| chosen.contains(number)) {
                     let state = states.map(|states| state_of(states, number));
-                    lines.push(LineView { line: number, state, ..one(file, op, offset, &old, &new) });
+                    let mut shown = LineView { line: number, state, ..one(file, op, offset, &old, &new) };
+                    if matches!(op, Op::Create | Op::Delete | Op::Bytes | Op::Type) {
+                        (shown.old, shown.new) = whole.clone();
+                    }
+                    lines.push(shown);
                 }
             }
         }
@@ -105,6 +111,18 @@ fn content(file: Option<&File>, blobs: &dyn Blobs) -> Result<Vec<u8>, LinesError
         Some(file) => Ok(blobs.blob(&file.oid)?.into_owned()),
         None => Ok(Vec::new()),
     }
+}
+
+/// What is no file with content of its own: a link with its target, a submodule with its commit.
+fn pointed_at(file: Option<&File>, blobs: &dyn Blobs) -> Result<Option<String>, LinesError> {
+    Ok(match file {
+        Some(file) if file.mode == Mode::Symlink => {
+            let target = blobs.blob(&file.oid)?;
+            Some(format!("link to {}", String::from_utf8_lossy(&target)))
+        }
+        Some(file) if file.mode == Mode::Submodule => Some(format!("submodule at {}", file.oid.to_hex())),
+        _ => None,
+    })
 }
 
 fn split(bytes: &[u8]) -> Vec<&[u8]> {

@@ -89,7 +89,10 @@ impl Context {
             }
         }
         let path: std::path::PathBuf = parts.into_iter().collect();
-        let below = path.strip_prefix(&top).ok().map(|below| below.to_string_lossy().replace('\\', "/"));
+        let below = path.strip_prefix(&top).ok().map(|below| {
+            let text = below.to_string_lossy();
+            if cfg!(windows) { text.replace('\\', "/") } else { text.into_owned() }
+        });
         below.filter(|below| !below.is_empty()).unwrap_or_else(|| given.to_owned())
     }
 }

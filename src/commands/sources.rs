@@ -56,6 +56,10 @@ impl Base for BaseTree<'_> {
         Ok(self.store.file_in_tree(self.tree, path)?)
     }
 
+    fn is_folder(&self, path: &GitPath) -> anyhow::Result<bool> {
+        Ok(self.store.is_folder_in_tree(self.tree, path)?)
+    }
+
     fn bytes(&self, file: &File) -> anyhow::Result<Vec<u8>> {
         self.store.blob(file.oid)?.with_context(|| format!("blob `{}` is not here", file.oid))
     }
@@ -86,6 +90,12 @@ impl Context {
             files.sort();
             files.dedup();
             if source.restore {
+                if self.store.head()?.commit != Some(base.commit) {
+                    return Err(user_error(
+                        "`--restore` puts files back to HEAD, and the base is another commit",
+                        "leave out `--restore` or `--base`",
+                    ));
+                }
                 self.check_restorable(&base, tree, &files)?;
             }
             tree
@@ -154,6 +164,12 @@ impl Context {
     }
 
     fn tree_of_worktree(&self, base: &TreeAt, paths: &[String]) -> anyhow::Result<Oid> {
+        if self.store.has_conflicts()? {
+            return Err(user_error(
+                "the index has conflicts, and their marks are no change to propose",
+                "resolve them with `git add`, or abort what made them",
+            ));
+        }
         let whole = self.store.write_worktree()?.tree;
         if paths.is_empty() {
             return Ok(whole);

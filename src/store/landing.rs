@@ -114,14 +114,14 @@ impl Store {
         (from, to): (Oid, Oid),
         settled: &[Settled],
     ) -> Result<Landing<'_>, StoreError> {
-        // Hooks have run since HEAD was looked at.
-        if self.head()? != *head {
-            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
-        }
         let lock = Lock::acquire(&self.landing_locks(), "landing")?;
         let folder = self.landing_folder();
         if self.is_ours(&folder) {
             self.finish_landing(&folder, false)?;
+        }
+        // Hooks have run since HEAD was looked at, and somebody else may have landed.
+        if self.head()? != *head {
+            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
         }
         self.unlock_index()?;
         remove_folder(&folder)?;
@@ -289,6 +289,9 @@ impl Landing<'_> {
         copy_index(&store.repo.index_path(), &index)?;
         if !settled.is_empty() {
             let mut input = Vec::new();
+            // What goes makes room first: a file may come where a folder was.
+            let mut settled: Vec<&Settled> = settled.iter().collect();
+            settled.sort_by_key(|one| one.entry.is_some());
             for one in settled {
                 let (mode, id) = match one.entry {
                     Some(file) => (file.mode.as_str(), file.oid),
@@ -309,6 +312,8 @@ impl Landing<'_> {
         let refresh = ["update-index", "-q", "--refresh"];
         git::output(store.command_with_index(&refresh, &index), None)
             .map_err(|error| git::failed(&refresh, &error.to_string()))?;
+        // What is settled is as it will be, so for git there is nothing to do about it.
+        let from = store.with_entries(from, settled)?;
         let (from_hex, to_hex) = (from.to_hex(), to.to_hex());
         let dry = ["read-tree", "-m", "-u", "--dry-run", &from_hex, &to_hex];
         let out = git::output(store.command_with_index(&dry, &index), None)
@@ -436,11 +441,6 @@ impl Landing<'_> {
         self.done = true;
         let holds_index = self.index_lock.take().is_some();
         store.finish_landing(&self.folder, holds_index || self.index.is_none())?;
-        if store.work_dir().is_some() {
-            // The files are where they were not when git looked at them; this only saves it a second look.
-            let refresh = ["update-index", "-q", "--refresh"];
-            let _ = git::output(store.command_with_index(&refresh, &store.repo.index_path()), None);
-        }
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use gix::bstr::BString;
 use gix::objs::tree::{EntryKind, EntryMode};
 
 use super::error::{StoreError, chain_of};
+use super::landing::Settled;
 use super::worktree::edit;
 use super::{Store, object_id, oid};
 use crate::domain::fact::values::GitPath;
@@ -106,12 +107,41 @@ impl Store {
         found().map_err(StoreError::read(format_args!("tree `{tree}`")))
     }
 
+    /// Whether a folder stands at a path of a tree.
+    ///
+    /// # Errors
+    /// When the tree cannot be read.
+    pub fn is_folder_in_tree(&self, tree: Oid, path: &GitPath) -> Result<bool, StoreError> {
+        if tree == self.empty_tree() {
+            return Ok(false);
+        }
+        let found = || -> Result<bool, gix::Error> {
+            let tree = self.repo.find_tree(object_id(tree))?;
+            let parts = path.as_bytes().split(|byte| *byte == b'/').map(|part| part.to_vec());
+            Ok(tree.lookup_entry(parts)?.is_some_and(|entry| entry.mode().is_tree()))
+        };
+        found().map_err(StoreError::read(format_args!("tree `{tree}`")))
+    }
+
     /// Writes `tree` with `edits` made to it: contents as blobs, then the trees.
     ///
     /// # Errors
     /// When objects cannot be read or written.
     pub fn write_edits(&self, tree: Oid, edits: &Edits) -> Result<Oid, StoreError> {
         make_edits(&self.repo, tree, edits)
+    }
+
+    /// Writes `tree` with other files, or none, at some paths.
+    ///
+    /// # Errors
+    /// When objects cannot be read or written.
+    pub(super) fn with_entries(&self, tree: Oid, settled: &[Settled]) -> Result<Oid, StoreError> {
+        let entry = |file: File| (kind_of(file.mode), object_id(file.oid));
+        let entries =
+            settled.iter().map(|one| (BString::from(one.path.as_bytes()), one.entry.map(entry))).collect();
+        edit(&self.repo, object_id(tree), &entries)
+            .map(|id| oid(&id))
+            .map_err(StoreError::write("write-tree"))
     }
 
     /// The id of the tree that [`Store::write_edits`] would write.

@@ -67,6 +67,12 @@ impl Store {
             return Err(refused("commit-msg", checked));
         }
         let left = left.map_err(StoreError::io("read", &path))?;
+        if left.trim_ascii().is_empty() {
+            return Err(StoreError::HookRefused {
+                hook: "commit-msg".into(),
+                cause: "it left an empty message".into(),
+            });
+        }
         Ok(String::from_utf8_lossy(&left).into_owned())
     }
 
@@ -76,7 +82,15 @@ impl Store {
     /// When git cannot be run.
     pub fn with_trailers(&self, message: &str, trailers: &[String]) -> Result<String, StoreError> {
         // A line of dashes is text here: nothing follows a message that ends in a patch.
-        let mut args = vec!["interpret-trailers", "--no-divider", "--if-exists", "addIfDifferent"];
+        // Nothing is a comment: a character that no message has any more begins one.
+        let mut args = vec![
+            "-c",
+            "core.commentChar=\u{1}",
+            "interpret-trailers",
+            "--no-divider",
+            "--if-exists",
+            "addIfDifferent",
+        ];
         // Whatever the user's own trailers are configured to do, ours are added.
         args.extend(["--if-missing", "add", "--where", "end"]);
         for trailer in trailers {

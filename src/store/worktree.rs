@@ -254,6 +254,15 @@ impl Store {
         read().map_err(StoreError::read("the working tree"))
     }
 
+    /// Whether the index has conflicts.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn has_conflicts(&self) -> Result<bool, StoreError> {
+        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
+        Ok(index.entries().iter().any(|entry| entry.stage() != Stage::Unconflicted))
+    }
+
     /// What the index has at some paths; those with conflicts are left out.
     ///
     /// # Errors

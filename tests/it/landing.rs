@@ -118,6 +118,25 @@ fn folders_give_way_only_with_everything_in_them() {
 
 #[cfg(unix)]
 #[test]
+fn what_a_link_leads_to_is_shown_and_marked_and_folders_become_files_in_place() {
+    let repo = ten();
+    write(&repo.path, "s/f", "x\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A folder"]);
+    std::fs::remove_dir_all(repo.path.join("s")).unwrap();
+    write(&repo.path, "s", "a file\n");
+    std::os::unix::fs::symlink("/etc/passwd", repo.path.join("l")).unwrap();
+    let receipt = repo.receipt(&["propose", "-m", "Both"]);
+    let (diff, _) = repo.json(&["diff", &receipt]);
+    assert_eq!(diff["files"][0]["lines"][0]["new"], "link to /etc/passwd", "{diff:#}");
+    assert_eq!(diff["files"][0]["sensitive"][0], "symbolic link");
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    repo.assert_clean(&repo.path);
+}
+
+#[cfg(unix)]
+#[test]
 fn nothing_is_written_through_a_folder_that_became_a_link() {
     let repo = ten();
     write(&repo.path, "d/keep", "keep\n");

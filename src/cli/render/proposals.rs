@@ -98,10 +98,16 @@ fn line_text(text: &Text, line: &LineView, width: usize) -> String {
         }
         "cap" => text.warn(&format!("cap~ {number} mode {} → {}", old(), new())),
         "rename" => text.warn(&format!("rename {number} {} → {}", old(), new())),
-        "create" => text.good(&format!("file+ {number} created")),
-        "delete" => text.bad(&format!("file- {number} deleted")),
-        "bytes" => text.warn(&format!("bytes {number} content replaced whole")),
-        "type" => text.warn(&format!("type {number} type changed")),
+        "create" => text.good(format!("file+ {number} created {}", new()).trim_end()),
+        "delete" => text.bad(format!("file- {number} deleted {}", old()).trim_end()),
+        "bytes" | "type" => {
+            let what = if line.op == "bytes" { "content replaced whole" } else { "type changed" };
+            let (old, new) = (old(), new());
+            let file = |side: String| if side.is_empty() { "file".to_owned() } else { side };
+            let both = old.is_empty() && new.is_empty();
+            let sides = if both { String::new() } else { format!(": {} → {}", file(old), file(new)) };
+            text.warn(&format!("{} {number} {what}{sides}", line.op))
+        }
         other => format!("{other} {number}"),
     }
 }

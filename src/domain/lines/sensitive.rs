@@ -17,6 +17,10 @@ pub enum Sensitive {
     Hook,
     /// A file that may be run, or may no longer.
     Executable,
+    /// A submodule: files of another repository.
+    Submodule,
+    /// A symbolic link: what it leads to is not in the proposal.
+    Link,
 }
 
 impl Sensitive {
@@ -28,6 +32,8 @@ impl Sensitive {
             Sensitive::GitSettings => "git attributes",
             Sensitive::Hook => "hooks",
             Sensitive::Executable => "executable",
+            Sensitive::Submodule => "submodule",
+            Sensitive::Link => "symbolic link",
         }
     }
 }
@@ -39,6 +45,11 @@ pub fn sensitive(table: &Table, proposed: &Files) -> Vec<(GitPath, Vec<Sensitive
         let mut reasons: Vec<Sensitive> = Vec::new();
         for path in std::iter::once(&file.path).chain(&file.old_path) {
             reasons.extend(by_path(path.as_bytes()));
+        }
+        match proposed.get(&file.path).filter(|_| file.proposed.is_some()).map(|there| there.mode) {
+            Some(Mode::Submodule) => reasons.push(Sensitive::Submodule),
+            Some(Mode::Symlink) => reasons.push(Sensitive::Link),
+            _ => {}
         }
         let executable = proposed.get(&file.path).is_some_and(|there| there.mode == Mode::Executable);
         let bit = file.ops.iter().any(|op| match op {
