@@ -80,6 +80,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Apply(commands::apply::Args),
     #[allow(missing_docs)]
+    Policy(commands::policy::Args),
+    #[allow(missing_docs)]
+    Audit(commands::audit::Args),
+    #[allow(missing_docs)]
     Log(commands::log::Args),
     #[allow(missing_docs)]
     Show(commands::show::Args),
@@ -165,7 +169,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
-    use commands::{apply, decide, diff, preview, propose};
+    use commands::{apply, audit, decide, diff, policy, preview, propose};
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
     use commands::{hooks, share, show, snapshot, status, verify};
     match command {
@@ -219,6 +223,8 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Accept(args) => finish(&decide::accept(&ctx, &args)?, output),
         Command::Reject(args) => finish(&decide::reject(&ctx, &args)?, output),
         Command::Apply(args) => finish(&apply::run(&ctx, &args)?, output),
+        Command::Policy(args) => finish(&policy::run(&ctx, &args)?, output),
+        Command::Audit(args) => audited(&audit::run(&ctx, &args)?, output),
         Command::Log(args) => finish(&log::run(&ctx, &args)?, output),
         Command::Show(args) => finish(&show::run(&ctx, &args)?, output),
         Command::List(args) => finish(&list::run(&ctx, &args)?, output),
@@ -259,6 +265,21 @@ fn finish<R: Report + Render>(report: &R, output: Output) -> anyhow::Result<u8> 
         ui::print(&text)?
     }
     Ok(report.exit_code())
+}
+
+/// Prints an audit in the format that was asked for.
+fn audited(audited: &commands::audit::Audited, output: Output) -> anyhow::Result<u8> {
+    use commands::audit::Format;
+    let report = &audited.report;
+    let text = match audited.format {
+        Format::Text => return finish(audited, output),
+        Format::Json => render::json(audited)?,
+        Format::Sarif => serde_json::to_string_pretty(&render::audit::sarif(report))? + "\n",
+        Format::Junit => render::audit::junit(report),
+        Format::Markdown => render::audit::markdown(report),
+    };
+    ui::print(&text)?;
+    Ok(audited.exit_code())
 }
 
 fn fail(error: &anyhow::Error, json: bool) -> ExitCode {

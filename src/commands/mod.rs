@@ -2,6 +2,7 @@
 
 pub mod agent_settings;
 pub mod apply;
+pub mod audit;
 pub mod bind;
 pub mod close;
 pub mod decide;
@@ -20,6 +21,7 @@ pub mod list;
 pub mod log;
 pub mod open;
 pub mod plan;
+pub mod policy;
 pub mod preview;
 pub mod proposal;
 pub mod propose;

@@ -201,6 +201,20 @@ impl Context {
         let Ok(Some(parent_tree)) = store.tree_of(applied.parent) else {
             return Ok(Err(LoadError::Withheld(format!("commit `{}` is not here", applied.parent))));
         };
+        self.gives(loaded, landed, parent_tree)
+    }
+
+    /// Whether lines that landed give the tree that their entry states, upon the tree of some parent.
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn gives(
+        &self,
+        loaded: &Loaded,
+        landed: &Landed<'_>,
+        parent_tree: Oid,
+    ) -> anyhow::Result<Result<(), LoadError>> {
+        let applied = landed.applied;
         // What had landed before is told by the entries, and by the history where another clone landed some at the
         // same time. Whatever it is, the parent's tree decides.
         let mut befores = vec![landed.before.clone(), landed.in_history.clone(), LineSet::default()];

@@ -65,6 +65,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     use crate::commands as c;
     let mut files = vec![
         schema::<c::apply::Applied>()?,
+        schema::<c::audit::Audited>()?,
         schema::<c::bind::Bound>()?,
         schema::<c::close::Closed>()?,
         schema::<c::decide::Accepted>()?,
@@ -81,6 +82,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::log::Logged>()?,
         schema::<c::log::Traced>()?,
         schema::<c::open::Opened>()?,
+        schema::<c::policy::PolicyReport>()?,
         schema::<c::preview::Previewed>()?,
         schema::<c::propose::Made>()?,
         schema::<c::propose::Revised>()?,

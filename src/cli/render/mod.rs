@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod generated;
+mod policy;
 mod proposals;
 mod text;
 

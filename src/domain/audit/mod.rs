@@ -1,3 +1,4 @@
 //! Questions put to a whole history.
 
+pub mod judge;
 pub mod report;
