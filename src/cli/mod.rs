@@ -182,6 +182,15 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
             return finish(&generate::write_files(&args, render::generated::files(args.what)?)?, output);
         }
         Command::Hooks(hooks::Args { action: hooks::Action::Run { name, args, strict } }) => {
+            if name == "pre-push" {
+                let reports = hooks::pre_push(&env, &args)?;
+                for report in &reports {
+                    let mut text = Text::new(false);
+                    render::audit::text(report, &mut text);
+                    ui::print(&text.into_string())?;
+                }
+                return Ok(u8::from(commands::pre_push::stops(&reports)));
+            }
             return hooks::run_hook(&env, &name, &args, strict).map(|()| 0);
         }
         Command::Hook(args) => return commands::hook::run(&env, &args).map(|()| 0),

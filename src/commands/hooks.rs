@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Context, Report, git_hooks, hook, user_error};
+use crate::domain::audit::report::AuditReport;
 use crate::env::Env;
 use crate::store::{self, HookFolder};
 
@@ -118,6 +119,27 @@ pub fn run_hook(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyho
     if strict { done } else { Ok(()) }
 }
 
+/// What goes out with a push, judged. Nothing where recording is off, or nothing is set up here.
+///
+/// # Errors
+/// When git's lines are none, or the repository cannot be read: then a policy could not be held, and the push stops.
+pub fn pre_push(env: &Env, args: &[OsString]) -> anyhow::Result<Vec<AuditReport>> {
+    // Read to its end, whatever becomes of it: git would be left writing otherwise.
+    let input = match env.stdin_is_terminal {
+        true => String::new(),
+        false => std::io::read_to_string(std::io::stdin())?,
+    };
+    if env.is_off() || !store::may_be_set_up(&env.directory, env.var_os("GIT_DIR").as_deref()) {
+        return Ok(Vec::new());
+    }
+    let ctx = Context::open(env.clone())?;
+    if ctx.repo_id().is_err() {
+        return Ok(Vec::new());
+    }
+    let remote = args.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    super::pre_push::judge(&ctx, &remote, &super::pre_push::read(&input)?)
+}
+
 fn work(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyhow::Result<()> {
     if env.is_off() || !store::may_be_set_up(&env.directory, env.var_os("GIT_DIR").as_deref()) {
         return Ok(());
@@ -151,7 +173,7 @@ fn work(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyhow::Resul
         },
         other => Err(user_error(
             format!("`{other}` is no hook of `git receipt`"),
-            "there are `post-commit`, `prepare-commit-msg` and `post-rewrite`",
+            "there are `post-commit`, `prepare-commit-msg`, `post-rewrite` and `pre-push`",
         )),
     };
     let mut said: Vec<String> = ctx.notices.take();

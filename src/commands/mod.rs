@@ -22,6 +22,7 @@ pub mod log;
 pub mod open;
 pub mod plan;
 pub mod policy;
+pub mod pre_push;
 pub mod preview;
 pub mod proposal;
 pub mod propose;

@@ -17,6 +17,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("post-commit", include_str!("../../hooks/post-commit")),
     ("prepare-commit-msg", include_str!("../../hooks/prepare-commit-msg")),
     ("post-rewrite", include_str!("../../hooks/post-rewrite")),
+    ("pre-push", include_str!("../../hooks/pre-push")),
 ];
 /// What the hook that was there is called.
 const BEFORE: &str = ".before-git-receipt";

@@ -1,5 +1,6 @@
 //! The program from outside: real repositories, real git, real `ssh-keygen`.
 
+mod audit;
 mod bits;
 mod documents;
 mod foreign;

@@ -443,6 +443,21 @@ impl Auditing<'_> {
     }
 }
 
+/// Whether a rule of the policy at a commit is about a ref. A policy that does not parse is about all of them.
+///
+/// # Errors
+/// When the commit cannot be read.
+pub fn names_ref(ctx: &Context, commit: Oid, name: &str) -> anyhow::Result<bool> {
+    Ok(match ctx.store.file_at(commit, POLICY_FILE) {
+        Ok(None) => false,
+        Ok(Some(bytes)) => match parse_policy(&bytes, &commit.to_hex()) {
+            Ok(policy) => policy.rules_for(Some(name)).next().is_some(),
+            Err(_) => true,
+        },
+        Err(_) => true,
+    })
+}
+
 fn shown_grade(grade: policy::Grade) -> Grade {
     match grade {
         policy::Grade::Commit => Grade::Commit,

@@ -1,0 +1,304 @@
+//! Two people, an agent and a build server under one policy: what passes, and what does not.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{PROGRAM, TestRepo, check};
+
+const POLICY: &str = r#"version = 1
+
+[roles]
+reviewers = ["ann@example.com", "bob@example.com"]
+ci = ["ci@example.com"]
+
+[owners]
+"ann+agent@example.com" = "ann@example.com"
+
+[[rule]]
+refs = ["refs/heads/main"]
+receipt = "accepted"
+approvals = 1
+approvers = ["reviewers"]
+gates = [{ name = "test", command = ["sh", "test.sh"] }]
+gate_runners = ["ci"]
+grade = "GRADE"
+"#;
+
+/// A project with its policy, its keys and a commit to start from.
+struct Project {
+    repo: TestRepo,
+    /// What is trusted: the commit with policy and signers.
+    root: String,
+}
+
+impl Project {
+    fn new(grade: &str) -> Self {
+        let repo = TestRepo::new();
+        let project = Project { repo, root: String::new() };
+        let repo = &project.repo;
+        let mut signers = String::new();
+        for (who, name) in [("bob", "bob@example.com"), ("ci", "ci@example.com"), ("ann", "ann@example.com")]
+        {
+            std::fs::create_dir_all(project.home(who)).unwrap();
+            project.of(who, &["key", "new", "--person"]);
+            signers.push_str(&project.public(&project.home(who), "person", name));
+        }
+        signers.push_str(&project.public(&repo.home(), "recorder", "ann+agent@example.com"));
+        write(&repo.path, ".receipts/allowed_signers", &signers);
+        write(&repo.path, ".receipts/policy.toml", &POLICY.replace("GRADE", grade));
+        write(&repo.path, "test.sh", "grep -q one a.txt\n");
+        write(&repo.path, "a.txt", &numbers(&[]));
+        repo.git(&["add", "."]);
+        repo.git(&["commit", "-qm", "A policy"]);
+        let root = repo.git(&["rev-parse", "HEAD"]);
+        Project { root, ..project }
+    }
+
+    fn home(&self, who: &str) -> PathBuf {
+        self.repo.folder.path().join(format!("home-{who}"))
+    }
+
+    fn public(&self, home: &Path, name: &str, principal: &str) -> String {
+        let path = home.join(".config/git-receipt/keys").join(format!("{name}.pub"));
+        let key = std::fs::read_to_string(path).unwrap();
+        let key: Vec<&str> = key.split(' ').take(2).collect();
+        format!("{principal} namespaces=\"git-receipt\" {}\n", key.join(" ").trim())
+    }
+
+    /// Runs `git receipt` as somebody.
+    fn of(&self, who: &str, args: &[&str]) -> String {
+        let mut command = self.repo.command(PROGRAM, &self.repo.path, args);
+        command.env("HOME", self.home(who));
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_EMAIL"), format!("{who}@example.com"));
+        }
+        check(command)
+    }
+
+    /// The gate on the files as they are, by the build server's key.
+    fn gate(&self) {
+        let key = self.home("ci").join(".config/git-receipt/keys/person");
+        let mut command =
+            self.repo.command(PROGRAM, &self.repo.path, &["run", "--gate", "test", "--", "sh", "test.sh"]);
+        command.env("GIT_RECEIPT_KEY_FILE", key);
+        command.output().unwrap();
+    }
+
+    /// The agent proposes `a.txt` with some lines changed.
+    fn propose(&self, changed: &[u32]) -> String {
+        write(&self.repo.path, "a.txt", &numbers(changed));
+        self.repo.receipt(&["propose", "-m", "Change", "--restore"])
+    }
+
+    fn audit(&self, range: &str) -> (Value, i32) {
+        self.repo.json(&["audit", range, "--ref", "refs/heads/main"])
+    }
+
+    fn codes(&self, range: &str) -> Vec<String> {
+        let (report, code) = self.audit(range);
+        let codes: Vec<String> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|finding| finding["code"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(code == 0, codes.is_empty(), "{report:#}");
+        codes
+    }
+
+    fn since_root(&self) -> String {
+        format!("{}..HEAD", self.root)
+    }
+}
+
+fn numbers(changed: &[u32]) -> String {
+    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
+    (1..=20).map(|n| format!("line {n} {} number one of {n}\n", verb(n))).collect()
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+#[test]
+fn without_a_policy_the_first_line_says_that_nothing_was_required() {
+    let repo = TestRepo::new();
+    let text = repo.receipt(&["audit"]);
+    assert!(text.lines().next().unwrap().contains("nothing was required"), "{text}");
+}
+
+#[test]
+fn a_reviewed_and_checked_change_passes() {
+    let project = Project::new("tree");
+    let receipt = project.propose(&[2, 9]);
+    // Before the gate and before the review nothing passes.
+    project.of("bob", &["reject", &receipt, "--lines", "2"]);
+    project.of("bob", &["accept", &receipt]);
+    assert_eq!(project.codes(&project.since_root()), ["A705"]);
+    project.gate();
+    let (report, code) = project.audit(&project.since_root());
+    assert_eq!(
+        (code, &report["verdict"], &report["required"]),
+        (0, &"passed".into(), &true.into()),
+        "{report:#}"
+    );
+    let commit = &report["commits"][0];
+    assert_eq!((&commit["grade"], &commit["approved_by"][0]), (&"commit".into(), &"bob@example.com".into()));
+    assert_eq!(
+        (&commit["gates"][0]["by"], &commit["receipts"][0]),
+        (&"ci@example.com".into(), &receipt.as_str().into())
+    );
+    // From a fresh clone, with no key and no cache, the very same bytes.
+    let clone = project.repo.folder.path().join("clone");
+    let there = clone.to_str().unwrap();
+    project.repo.git(&["clone", "-q", "--no-local", ".", there]);
+    project.repo.git_in(&clone, &["fetch", "-q", "origin", "refs/receipts/*:refs/receipts/*"]);
+    let args = ["audit", &project.since_root(), "--ref", "refs/heads/main", "--format"];
+    for format in ["text", "json", "sarif", "junit", "markdown"] {
+        let here = project.repo.receipt(&[&args[..], &[format]].concat());
+        let mut elsewhere = project.repo.command(PROGRAM, &clone, &[&args[..], &[format]].concat());
+        elsewhere.env("HOME", project.home("bob")).env("LC_ALL", "de_DE.UTF-8");
+        assert_eq!(check(elsewhere), here, "{format}");
+    }
+}
+
+#[test]
+fn who_proposed_it_does_not_approve_it_and_neither_does_their_owner() {
+    let project = Project::new("tree");
+    let receipt = project.propose(&[2]);
+    project.of("ann", &["accept", &receipt]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), ["A704"]);
+    let explained = project.repo.try_receipt(&["policy", "explain", "HEAD"]);
+    let text = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(text.contains("bob@example.com would count"), "{text}");
+}
+
+#[test]
+fn what_nobody_accepted_does_not_pass() {
+    let project = Project::new("tree");
+    let repo = &project.repo;
+    write(&repo.path, "a.txt", &numbers(&[3]));
+    repo.git(&["commit", "-qam", "Just so"]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), ["A702"]);
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    // One line more than was accepted.
+    let receipt = project.propose(&[2]);
+    project.of("bob", &["accept", &receipt]);
+    write(&repo.path, "a.txt", &numbers(&[2, 17]));
+    repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    project.gate();
+    let (report, _) = project.audit(&project.since_root());
+    assert_eq!(report["findings"][0]["code"], "A702", "{report:#}");
+    assert_eq!(report["findings"][0]["path"], "a.txt");
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    // The tree of an accepted commit, brought back over a fix.
+    let receipt = project.propose(&[5]);
+    project.of("bob", &["accept", &receipt]);
+    let accepted = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    write(&repo.path, "fix.txt", "a fix\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A fix"]);
+    let commit = repo.git(&["commit-tree", &accepted, "-p", "HEAD", "-m", "Change"]);
+    repo.git(&["reset", "-q", "--hard", &commit]);
+    project.gate();
+    assert_eq!(project.codes("HEAD"), ["A702"]);
+}
+
+#[test]
+fn a_policy_cannot_let_itself_in_and_what_was_trusted_stays() {
+    let project = Project::new("tree");
+    let repo = &project.repo;
+    write(
+        &repo.path,
+        ".receipts/policy.toml",
+        &POLICY.replace("GRADE", "tree").replace("approvals = 1", "approvals = 2"),
+    );
+    repo.git(&["commit", "-qam", "Another policy"]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), ["A702"]);
+    write(&repo.path, ".receipts/policy.toml", "version = 1\n[[rules]]\n");
+    repo.git(&["commit", "-qam", "A broken one"]);
+    write(&repo.path, "a.txt", "one\n");
+    repo.git(&["commit", "-qam", "Under the broken one"]);
+    let codes = project.codes("HEAD");
+    assert_eq!(codes, ["A710"]);
+    // A rewind, and a branch from before that merged and is pushed as if it had been there.
+    let late = repo.git(&["rev-parse", "HEAD"]);
+    assert_eq!(project.codes(&format!("{late}..{}", project.root)), ["A709"]);
+    repo.git(&["checkout", "-q", "-b", "old", &format!("{}^", project.root)]);
+    repo.git(&["merge", "-q", "--no-edit", &project.root]);
+    assert!(project.codes(&format!("{}..HEAD", project.root)).contains(&"A709".to_owned()));
+}
+
+#[test]
+fn evidence_survives_a_reworded_message_a_rebase_and_a_squash() {
+    let project = Project::new("lines");
+    let repo = &project.repo;
+    let receipt = project.propose(&[2]);
+    project.of("bob", &["accept", &receipt]);
+    repo.git(&["commit", "-q", "--amend", "-m", "Other words"]);
+    project.gate();
+    let grade = |range: &str| project.audit(range).0["commits"][0]["grade"].as_str().unwrap().to_owned();
+    assert_eq!(project.codes(&project.since_root()), Vec::<String>::new());
+    assert_eq!(grade(&project.since_root()), "tree");
+    let reworded = repo.git(&["rev-parse", "HEAD"]);
+    // Upon another change, which has a receipt of its own.
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    let other = project.propose(&[15]);
+    project.of("bob", &["accept", &other]);
+    project.gate();
+    let main = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["cherry-pick", &reworded]);
+    project.gate();
+    assert_eq!(project.codes(&format!("{main}..HEAD")), Vec::<String>::new());
+    assert_eq!(grade(&format!("{main}..HEAD")), "patch");
+    // Both as one commit.
+    repo.git(&["reset", "-q", "--soft", &project.root]);
+    repo.git(&["commit", "-qm", "Both"]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), Vec::<String>::new());
+    assert_eq!(grade(&project.since_root()), "lines");
+}
+
+#[test]
+fn merges_are_looked_into_and_must_be_what_git_makes_of_them() {
+    let project = Project::new("tree");
+    let repo = &project.repo;
+    repo.git(&["checkout", "-q", "-b", "topic"]);
+    let receipt = project.propose(&[2]);
+    project.of("bob", &["accept", &receipt]);
+    project.gate();
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--no-ff", "--no-edit", "topic"]);
+    let (report, code) = project.audit(&project.since_root());
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["commits"].as_array().unwrap().len(), 2, "{report:#}");
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    repo.git(&["merge", "-q", "--no-ff", "--no-commit", "topic"]);
+    write(&repo.path, "sneaked", "in\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "A merge"]);
+    project.gate();
+    let codes = project.codes(&project.since_root());
+    assert!(codes.contains(&"A711".to_owned()), "{codes:?}");
+}
+
+#[test]
+fn policies_are_written_checked_and_explained() {
+    let repo = TestRepo::new();
+    assert!(repo.receipt(&["policy", "init"]).contains("policy.toml"));
+    assert_eq!(repo.try_receipt(&["policy", "init"]).status.code(), Some(2), "twice is once too many");
+    let (checked, code) = repo.json(&["policy", "check"]);
+    assert_eq!((code, checked["rules"].as_array().unwrap().len()), (0, 1));
+    write(&repo.path, ".receipts/policy.toml", "version = 1\nrule = 3\n");
+    let refused = repo.try_receipt(&["policy", "check"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("line 2, column"), "{said}");
+}
