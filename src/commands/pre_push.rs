@@ -114,7 +114,7 @@ fn deleted(ctx: &Context, update: &Update, trusted: Option<Oid>) -> anyhow::Resu
     let request =
         Request { from: Some(at), to: at, ref_name: Some(update.name.clone()), policy_from: Some(at) };
     let mut report = audit(ctx, &request)?;
-    if super::audit::names_ref(ctx, at, &update.name)? {
+    if super::audit::asks_of(ctx, at, Some(&update.name))? {
         report.required = true;
         report.findings.push(finding(
             AuditCode::DeletedRef,

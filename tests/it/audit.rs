@@ -232,7 +232,7 @@ fn a_policy_cannot_let_itself_in_and_what_was_trusted_stays() {
     let late = repo.git(&["rev-parse", "HEAD"]);
     assert_eq!(project.codes(&format!("{late}..{}", project.root)), ["A709"]);
     repo.git(&["checkout", "-q", "-b", "old", &format!("{}^", project.root)]);
-    repo.git(&["merge", "-q", "--no-edit", &project.root]);
+    repo.git(&["merge", "-q", "--no-ff", "--no-edit", &project.root]);
     assert!(project.codes(&format!("{}..HEAD", project.root)).contains(&"A709".to_owned()));
 }
 
@@ -287,6 +287,43 @@ fn merges_are_looked_into_and_must_be_what_git_makes_of_them() {
     project.gate();
     let codes = project.codes(&project.since_root());
     assert!(codes.contains(&"A711".to_owned()), "{codes:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_push_is_judged_before_anything_goes_out() {
+    let project = Project::new("tree");
+    let repo = &project.repo;
+    let remote = repo.folder.path().join("remote.git");
+    repo.git(&["clone", "-q", "--bare", ".", remote.to_str().unwrap()]);
+    repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
+    repo.git(&["fetch", "-q"]);
+    let push = |args: &[&str]| {
+        let mut command = repo.command("git", &repo.path, &[&["push", "-q", "origin"], args].concat());
+        command.env("PATH", crate::hook_files::with_program(repo));
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    write(&repo.path, "a.txt", &numbers(&[3]));
+    repo.git(&["commit", "-qam", "Just so"]);
+    project.gate();
+    let (pushed, said) = push(&["main"]);
+    assert!(!pushed && said.contains("A702"), "{said}");
+    // No rule is about another branch, and a policy that does not parse is about all of them.
+    assert!(push(&["main:refs/heads/topic"]).0);
+    assert!(push(&[":refs/heads/topic"]).0);
+    let (deleted, said) = push(&[":refs/heads/main"]);
+    assert!(!deleted && said.contains("A716"), "{said}");
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    let receipt = project.propose(&[2]);
+    project.of("bob", &["accept", &receipt]);
+    project.gate();
+    let (pushed, said) = push(&["main"]);
+    assert!(pushed, "{said}");
+    repo.git(&["reset", "-q", "--hard", &project.root]);
+    let (forced, said) = push(&["--force", "main"]);
+    assert!(!forced && said.contains("A709"), "{said}");
+    assert!(push(&["--no-verify", "--force", "main"]).0);
 }
 
 #[test]

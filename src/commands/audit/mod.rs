@@ -189,7 +189,12 @@ impl Auditing<'_> {
             (Some(from), Some(first)) => first.parents.first() == Some(&from),
             (Some(from), None) => from == request.to,
         };
-        if !on_line {
+        let guarded = match self.root {
+            Some(root) => asks_of(ctx, root, request.ref_name.as_deref())?,
+            None => false,
+        };
+        if !on_line && guarded {
+            self.report.required = true;
             // Rewinds, force pushes and merges the other way round: what was trusted would no longer be there.
             self.find(AuditFinding {
                 code: AuditCode::OffFirstParent,
@@ -443,15 +448,15 @@ impl Auditing<'_> {
     }
 }
 
-/// Whether a rule of the policy at a commit is about a ref. A policy that does not parse is about all of them.
+/// Whether a rule of the policy at a commit is about a ref, or about any where none is named. A policy that does not parse is about all of them.
 ///
 /// # Errors
 /// When the commit cannot be read.
-pub fn names_ref(ctx: &Context, commit: Oid, name: &str) -> anyhow::Result<bool> {
+pub fn asks_of(ctx: &Context, commit: Oid, name: Option<&str>) -> anyhow::Result<bool> {
     Ok(match ctx.store.file_at(commit, POLICY_FILE) {
         Ok(None) => false,
         Ok(Some(bytes)) => match parse_policy(&bytes, &commit.to_hex()) {
-            Ok(policy) => policy.rules_for(Some(name)).next().is_some(),
+            Ok(policy) => policy.rules_for(name).next().is_some(),
             Err(_) => true,
         },
         Err(_) => true,
