@@ -57,6 +57,9 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
             (2, Some("long text belongs into content fields, which are kept beside the chain"))
         }
         StoreError::Corrupt(_) => (2, Some("`git receipt verify` names everything that is wrong")),
+        StoreError::Memory { .. } => {
+            (2, Some("deleting the file forgets the heads, and `git receipt verify --remember` starts anew"))
+        }
         StoreError::Missing(_) => (2, Some("`git receipt fetch` brings what a remote has")),
         StoreError::Bare
         | StoreError::Open(_)

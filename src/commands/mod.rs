@@ -11,6 +11,7 @@ pub mod diff;
 pub mod edits;
 pub mod generate;
 pub mod git_hooks;
+pub mod heads;
 pub mod hook;
 pub mod hooks;
 pub mod import;

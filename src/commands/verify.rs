@@ -1,10 +1,12 @@
 //! `git receipt verify`
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::heads::{HeadView, Remembered, Witnessed, advance};
 use super::trust::TrustSet;
 use super::{Context, Report};
 use crate::domain::chain::Link;
@@ -12,12 +14,15 @@ use crate::domain::fact::Fact;
 use crate::domain::finding::{self, Code, Finding, Weight};
 use crate::domain::fold::{self, Folded, Receipt};
 use crate::domain::ids::{ChainId, EntryRef, Oid, ReceiptId};
-use crate::domain::verify::{self, History, Trust, Verdict};
+use crate::domain::verify::{self, History, Named, NamedBy, Trust, Verdict};
 
 /// Check every entry: bytes, signatures, links, citations, authority and artifacts
 ///
 /// Exits with 0 when all is well, 1 when anything is broken, 4 when evidence is incomplete (unknown signers,
 /// shallow history). Every finding is listed, not only the first.
+///
+/// Nothing inside a chain shows that its end was cut off, or that it is gone altogether. `--remember`, `--expect` and
+/// `--witness` are for that: in this clone, by a file that you keep, and for everybody by a signed entry.
 #[derive(Debug, Clone, clap::Args, Default)]
 pub struct Args {
     /// Only what concerns this receipt
@@ -32,6 +37,23 @@ pub struct Args {
     /// Take signers and revocations from this revision instead of the default branch
     #[arg(long, value_name = "REV")]
     pub policy_from: Option<String>,
+    /// Remember in this clone the heads of all chains, own and fetched, unless something is broken
+    ///
+    /// Every later `verify` here misses what is gone. They are in `receipts/heads` below git's common directory;
+    /// deleting that file forgets them.
+    #[arg(long, conflicts_with_all = ["receipt", "chain"])]
+    pub remember: bool,
+    /// Insist on the heads in this file (`-`: standard input), as `git receipt verify --json | jq .heads` gives them
+    ///
+    /// A JSON list of objects with `chain`, `seq` and `digest`, or a whole document of `verify --json`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["receipt", "chain"])]
+    pub expect: Option<PathBuf>,
+    /// Sign the heads of other chains with the recording key, unless something is broken
+    ///
+    /// For CI, after `git receipt fetch` and before `git receipt push`: every clone that has the entry then misses what
+    /// is gone. Chains of unknown signers are left out, as are heads that this key has signed before.
+    #[arg(long, conflicts_with_all = ["receipt", "chain"])]
+    pub witness: bool,
 }
 
 /// What `verify` found.
@@ -49,6 +71,14 @@ pub struct Verified {
     pub findings: Vec<FindingView>,
     /// Every chain that was looked at.
     pub chains: Vec<ChainView>,
+    /// The last entry of each of them, for `--expect`.
+    pub heads: Vec<HeadView>,
+    /// How many heads were expected, with `--expect`.
+    pub expected: Option<u64>,
+    /// What is remembered, with `--remember`; nothing where something is broken.
+    pub remembered: Option<Remembered>,
+    /// What was signed, with `--witness`; nothing where something is broken.
+    pub witnessed: Option<Witnessed>,
     /// Artifacts that are named and not here.
     pub withheld: u64,
     /// Entries of kinds or with fields that this version does not know.
@@ -93,6 +123,8 @@ pub struct ChainView {
     pub entries: u64,
     /// Through which seq other chains vouch for it; later entries could be cut without a trace.
     pub anchored_through: Option<u64>,
+    /// Through which seq this clone remembers it: a cut would show here, and nowhere else.
+    pub remembered_through: Option<u64>,
     /// Whether it is here only as a remote's.
     pub remote_only: bool,
     /// Whether a seal stands for its ref.
@@ -147,16 +179,20 @@ impl Context {
     /// # Errors
     /// When they cannot be read.
     pub fn picture(&self, trust: &TrustSet) -> anyhow::Result<Picture> {
+        self.picture_with(trust, &self.written_heads())
+    }
+
+    /// As [`Context::picture`], with all entries that must be here.
+    fn picture_with(&self, trust: &TrustSet, named: &[Named]) -> anyhow::Result<Picture> {
         let history = self.store.read_history()?;
         let trees = self.trees_of_bound(&history)?;
-        let remembered = self.store.remembered_tips();
         let verdict = verify::verify(
             &history,
             &Trust {
                 repos: trust.repos.as_ref(),
                 knows: &|key| trust.knows(key),
                 revoked: &trust.revoked,
-                remembered: &remembered,
+                named,
                 tree_of: &|commit| trees.get(&commit).copied(),
                 threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
@@ -192,7 +228,12 @@ impl Context {
 /// When the repository cannot be read; what is wrong with the chains is part of the report.
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     let trust = ctx.trust(args.policy_from.as_deref())?;
-    let picture = ctx.picture(&trust)?;
+    let (named, expected) = ctx.named_heads(args.expect.as_deref())?;
+    if args.witness {
+        ctx.check_recording()?;
+        ctx.recorder()?;
+    }
+    let picture = ctx.picture_with(&trust, &named)?;
     if let Some(chain) = args.chain
         && !picture.verdict.chains.iter().any(|known| known.chain == chain)
     {
@@ -239,10 +280,51 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
         findings
             .retain(|f| f.receipt == Some(receipt) || f.chain.is_none_or(|chain| chains.contains(&chain)));
     }
-    let report = describe(&trust, &picture, args, receipt, findings, withheld);
+    let broken = findings.iter().any(|finding| finding.code.weight() == Weight::Broken);
+    let mut report = describe(&trust, &picture, args, receipt, findings, withheld);
+    let mut remembered: BTreeMap<String, u64> = BTreeMap::new();
+    for Named { entry, .. } in named.iter().filter(|named| named.by != NamedBy::Expected) {
+        let through = remembered.entry(entry.chain.to_string()).or_default();
+        *through = entry.seq.max(*through);
+    }
+    for chain in &mut report.chains {
+        chain.remembered_through = remembered.get(&chain.chain).copied();
+    }
+    report.expected = expected;
+    keep_heads(ctx, args, &picture, broken, &mut report)?;
     // The process ends here, and taking a long history apart first would only take time.
     std::mem::forget(picture);
     Ok(report)
+}
+
+/// Signs and remembers heads, as far as that was asked for and all is well.
+fn keep_heads(
+    ctx: &Context,
+    args: &Args,
+    picture: &Picture,
+    broken: bool,
+    report: &mut Verified,
+) -> anyhow::Result<()> {
+    if broken {
+        if args.remember || args.witness {
+            ctx.notice("no heads were remembered or signed, as something is broken");
+        }
+        return Ok(());
+    }
+    let mut heads: Vec<EntryRef> = picture.verdict.chains.iter().filter_map(|chain| chain.head).collect();
+    if args.witness {
+        let (witnessed, new) = ctx.witness(picture)?;
+        if let Some(new) = new {
+            advance(&mut heads, new);
+            report.heads = heads.iter().copied().map(HeadView::from).collect();
+        }
+        report.witnessed = Some(witnessed);
+    }
+    if args.remember {
+        let changed = ctx.store.remember_heads(&heads)?;
+        report.remembered = Some(Remembered { heads: heads.len() as u64, changed });
+    }
+    Ok(())
 }
 
 /// The error for a chain that is not here.
@@ -269,12 +351,14 @@ fn describe(
 ) -> Verified {
     let code = finding::exit_code(&findings);
     let of_receipt = receipt.map(|receipt| chains_of(picture, receipt));
-    let chains = picture
-        .verdict
-        .chains
-        .iter()
-        .filter(|chain| args.chain.is_none_or(|wanted| wanted == chain.chain))
-        .filter(|chain| of_receipt.as_ref().is_none_or(|wanted| wanted.contains(&chain.chain)))
+    let chains = || {
+        let chains = picture.verdict.chains.iter();
+        chains
+            .filter(|chain| args.chain.is_none_or(|wanted| wanted == chain.chain))
+            .filter(|chain| of_receipt.as_ref().is_none_or(|wanted| wanted.contains(&chain.chain)))
+    };
+    let heads = chains().filter_map(|chain| chain.head).map(HeadView::from).collect();
+    let chains = chains()
         .map(|chain| ChainView {
             chain: chain.chain.to_string(),
             signer: chain.signer.as_ref().map(ToString::to_string),
@@ -282,6 +366,7 @@ fn describe(
             known: chain.known,
             entries: chain.entries,
             anchored_through: chain.anchored,
+            remembered_through: None,
             remote_only: chain.remote_only,
             sealed: chain.sealed,
         })
@@ -294,6 +379,10 @@ fn describe(
         unknown_kinds: findings.iter().filter(|f| f.code == Code::UnknownKind).count() as u64,
         findings: findings.iter().map(view).collect(),
         chains,
+        heads,
+        expected: None,
+        remembered: None,
+        witnessed: None,
         withheld,
         code,
     }

@@ -62,6 +62,36 @@ impl History {
     }
 }
 
+/// An entry that must be here, by a word that stands outside the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The entry.
+    pub entry: EntryRef,
+    /// Whose word it is.
+    pub by: NamedBy,
+}
+
+/// Who says that an entry must be here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// This clone wrote it last to one of its own chains.
+    Written,
+    /// This clone saw it as the head of a chain, and was told to remember.
+    Seen,
+    /// Whoever asks for the check expects it.
+    Expected,
+}
+
+impl NamedBy {
+    fn words(self) -> &'static str {
+        match self {
+            NamedBy::Written => "what this clone remembers to have written",
+            NamedBy::Seen => "what this clone remembers to have seen",
+            NamedBy::Expected => "the heads that are expected",
+        }
+    }
+}
+
 /// What a verdict rests on besides the history itself.
 pub struct Trust<'a> {
     /// The projects whose entries are accepted; none where that cannot be told.
@@ -70,8 +100,8 @@ pub struct Trust<'a> {
     pub knows: &'a dyn Fn(&KeyId) -> bool,
     /// Revoked keys and their last good heads.
     pub revoked: &'a Revoked,
-    /// Entries that this clone wrote last and remembers, one a chain.
-    pub remembered: &'a [EntryRef],
+    /// Entries that must be here, whoever remembers or expects them.
+    pub named: &'a [Named],
     /// The tree of a commit, where the commit is here.
     pub tree_of: &'a dyn Fn(Oid) -> Option<Oid>,
     /// On how many threads entries are held against the ones before them.
@@ -89,6 +119,8 @@ pub struct ChainSummary {
     pub known: bool,
     /// How many entries were reached.
     pub entries: u64,
+    /// Its last signed entry.
+    pub head: Option<EntryRef>,
     /// The highest seq that an entry of another chain names; what comes after could be cut without a trace.
     pub anchored: Option<u64>,
     /// Whether the chain is here only as a remote's.
@@ -118,6 +150,8 @@ struct Reach {
     by_chain: BTreeMap<ChainId, OidSet>,
     sealed: BTreeSet<ChainId>,
     has_ref: BTreeSet<ChainId>,
+    /// Where a shallow clone's history of a chain starts, if that is not at its opening.
+    cut: BTreeMap<ChainId, u64>,
 }
 
 /// Checks every entry, link, citation, mention and seal of `history`.
@@ -151,7 +185,7 @@ pub fn verify(history: &History, trust: &Trust<'_>) -> Verdict {
     }
     let reach = reach(history, trust);
     let mut anchors = BTreeMap::new();
-    check_names(history, &reach, trust.remembered, &mut anchors, &mut findings);
+    check_names(history, &reach, trust.named, &mut anchors, &mut findings);
     check_equivocation(history, &mut findings);
     let revoked = check_revoked(history, trust, &mut findings);
     let chains = summaries(history, trust, &reach, &anchors, &mut findings);
@@ -279,7 +313,12 @@ fn missing_objects(history: &History) -> Vec<Finding> {
 }
 
 fn reach(history: &History, trust: &Trust<'_>) -> Reach {
-    let mut reach = Reach { by_chain: BTreeMap::new(), sealed: BTreeSet::new(), has_ref: BTreeSet::new() };
+    let mut reach = Reach {
+        by_chain: BTreeMap::new(),
+        sealed: BTreeSet::new(),
+        has_ref: BTreeSet::new(),
+        cut: BTreeMap::new(),
+    };
     for found in &history.refs {
         reach.has_ref.insert(found.chain);
         let commits = reach.by_chain.entry(found.chain).or_default();
@@ -312,6 +351,15 @@ fn reach(history: &History, trust: &Trust<'_>) -> Reach {
             }
         }
     }
+    let shallow: OidSet =
+        history.missing.iter().filter(|missing| missing.shallow).map(|missing| missing.commit).collect();
+    for (chain, commits) in reach.by_chain.iter().filter(|_| !shallow.is_empty()) {
+        let links = commits.iter().filter_map(|commit| history.links.get(commit));
+        let cuts = links.filter(|link| link.parents.first().is_some_and(|parent| shallow.contains(parent)));
+        if let Some(seq) = cuts.filter_map(|link| Some(link.entry.as_ref()?.body.seq)).max() {
+            reach.cut.insert(*chain, seq);
+        }
+    }
     reach
 }
 
@@ -320,7 +368,7 @@ fn reach(history: &History, trust: &Trust<'_>) -> Reach {
 fn check_names(
     history: &History,
     reach: &Reach,
-    remembered: &[EntryRef],
+    from_outside: &[Named],
     anchors: &mut BTreeMap<ChainId, u64>,
     findings: &mut Vec<Finding>,
 ) {
@@ -353,11 +401,10 @@ fn check_names(
             findings.push(missing_name(reach, &by, body.receipt, named, there.is_some()));
         }
     }
-    for named in remembered {
-        let there = places.get(&(named.chain, named.seq));
-        if there.is_none_or(|digests| !digests.contains(&named.digest)) {
-            let by = "what this clone remembers to have written";
-            findings.push(missing_name(reach, by, None, *named, there.is_some()));
+    for Named { entry, by } in from_outside {
+        let there = places.get(&(entry.chain, entry.seq));
+        if there.is_none_or(|digests| !digests.contains(&entry.digest)) {
+            findings.push(missing_name(reach, by.words(), None, *entry, there.is_some()));
         }
     }
 }
@@ -372,6 +419,9 @@ fn missing_name(
     let place = format!("`{}@{}`", named.chain, named.seq);
     let (code, message) = if taken {
         (Code::Equivocation, format!("{place} is another entry here than `{}`, named by {by}", named.digest))
+    } else if reach.cut.get(&named.chain).is_some_and(|start| named.seq < *start) {
+        // It may be there or not: what is behind the cut cannot be seen from here.
+        (Code::Shallow, format!("entry {place} is behind where the shallow history starts, named by {by}"))
     } else if reach.by_chain.contains_key(&named.chain) {
         (Code::Truncated, format!("entry {place} is gone, named by {by}"))
     } else {
@@ -453,12 +503,20 @@ fn summaries(
             let message = format!("`{signer}` is not a known key ({} entries)", commits.len());
             findings.push(Finding { seq: None, ..link.finding(Code::UnknownSigner, message) });
         }
+        let head = commits
+            .iter()
+            .filter_map(|commit| history.links.get(commit))
+            .filter(|link| link.entry.as_ref().is_some_and(|entry| entry.signed))
+            .filter_map(Link::reference)
+            .filter(|entry| entry.chain == *chain)
+            .max_by_key(|entry| (entry.seq, entry.digest));
         let refs = || history.refs.iter().filter(|found| found.chain == *chain);
         summaries.push(ChainSummary {
             chain: *chain,
             signer,
             known,
             entries: commits.len() as u64,
+            head,
             anchored: anchors.get(chain).copied(),
             remote_only: reach.has_ref.contains(chain) && refs().all(|found| found.remote.is_some()),
             sealed: reach.sealed.contains(chain),

@@ -37,6 +37,14 @@ pub enum StoreError {
     /// Stored data is not what it must be.
     #[error("{0}")]
     Corrupt(String),
+    /// The memory of heads is not as it was written.
+    #[error("the memory of heads `{}` is damaged: {cause}", .path.display())]
+    Memory {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
     /// Work with the same idempotency key and other content is there already.
     #[error("`once` key `{key}` was used {entry} with other content")]
     OnceConflict {

@@ -5,6 +5,7 @@ mod current;
 mod error;
 mod git;
 mod githook;
+mod heads;
 mod hooks;
 mod inside;
 pub mod keys;

@@ -4,6 +4,7 @@ mod audit;
 mod bits;
 mod documents;
 mod foreign;
+mod heads;
 #[cfg(unix)]
 mod hook_files;
 mod hooks;

@@ -3,7 +3,7 @@
 use crate::support::TestRepo;
 
 /// A repository, a bare remote, and a second clone with `init` run.
-fn two_clones() -> (TestRepo, std::path::PathBuf, std::path::PathBuf) {
+pub fn two_clones() -> (TestRepo, std::path::PathBuf, std::path::PathBuf) {
     let repo = TestRepo::new();
     let remote = repo.folder.path().join("remote.git");
     let second = repo.folder.path().join("second");
@@ -17,7 +17,7 @@ fn two_clones() -> (TestRepo, std::path::PathBuf, std::path::PathBuf) {
 }
 
 #[test]
-fn two_clones_that_both_write_lose_nothing() {
+pub fn two_clones_that_both_write_lose_nothing() {
     let (repo, remote, second) = two_clones();
     let first_receipt = repo.receipt(&["open", "-m", "From the first"]);
     repo.receipt(&["bind"]);

@@ -474,9 +474,13 @@ impl Render for Verified {
             }
         }
         for chain in &self.chains {
-            let anchored = match chain.anchored_through {
-                Some(seq) => format!("anchored through {seq}"),
-                None => "not anchored: nothing else names it, so a cut would not show".into(),
+            let anchored = match (chain.anchored_through, chain.remembered_through) {
+                (Some(seq), Some(seen)) if seen > seq => {
+                    format!("anchored through {seq}, remembered through {seen}")
+                }
+                (Some(seq), _) => format!("anchored through {seq}"),
+                (None, Some(seen)) => format!("not anchored, only remembered here through {seen}"),
+                (None, None) => "not anchored: nothing else names it, so a cut would not show".into(),
             };
             let who = match (&chain.principal, chain.known) {
                 (Some(name), _) => safe(name),
@@ -503,6 +507,25 @@ impl Render for Verified {
             line.push_str(&format!("; {} withheld", count(self.withheld, "artifact", "artifacts")));
         }
         text.line(line);
+        if let Some(expected) = self.expected {
+            text.line(format!("held against {}", count(expected, "expected head", "expected heads")));
+        }
+        if let Some(witnessed) = &self.witnessed {
+            let left_out = match witnessed.strangers {
+                0 => String::new(),
+                n => format!("; {} of unknown signers left out", count(n, "chain", "chains")),
+            };
+            let heads = count(witnessed.heads, "new head", "new heads");
+            text.line(match witnessed.entries.is_empty() {
+                true => format!("no new heads to sign{left_out}"),
+                false => format!("signed {heads} in {}{left_out}", witnessed.entries.join(", ")),
+            });
+        }
+        if let Some(remembered) = &self.remembered {
+            let heads = count(remembered.heads, "head", "heads");
+            let news = if remembered.changed { "" } else { ", as before" };
+            text.line(format!("remembered {heads}{news}"));
+        }
     }
 }
 
