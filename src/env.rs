@@ -17,6 +17,8 @@ pub struct Env {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// Whether nobody is there to be asked anything, whatever there is of a terminal.
+    pub unattended: bool,
     /// This program.
     pub program: Option<PathBuf>,
     /// The man page, which only the command-line parser can make.
@@ -31,6 +33,7 @@ impl Env {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            unattended: false,
             program: std::env::current_exe().ok(),
             man_page: None,
         }
@@ -75,6 +78,14 @@ impl Env {
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
             .or_else(|| self.home().map(|home| home.join(".config")))
+    }
+
+    /// Whether there is a terminal to ask on, even where the standard streams lead elsewhere.
+    pub fn has_terminal(&self) -> bool {
+        #[cfg(unix)]
+        return std::fs::File::open("/dev/tty").is_ok();
+        #[cfg(not(unix))]
+        return self.stdin_is_terminal;
     }
 
     /// The user's home.

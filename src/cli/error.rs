@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::commands::UserError;
 use crate::store::StoreError;
+use crate::store::keys::KeyProblem;
 
 /// What is said about a failure.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -52,6 +53,7 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
             (2, Some("`git receipt revise` proposes what the hook would have it be"))
         }
         StoreError::OnceConflict { .. } => (2, Some("use another `once` key, or the content that is there")),
+        StoreError::Key { problem, .. } => (2, Some(key_hint(problem))),
         StoreError::Sign { .. } => (2, Some("`git receipt key list` shows the keys that can sign here")),
         StoreError::Format(_) => {
             (2, Some("long text belongs into content fields, which are kept beside the chain"))
@@ -68,4 +70,24 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         | StoreError::Io { .. } => (2, None),
     };
     Some((code, hint.map(str::to_owned)))
+}
+
+fn key_hint(problem: &KeyProblem) -> &'static str {
+    match problem {
+        KeyProblem::Type(_) => {
+            "`git receipt key new --person` makes a key that can, and `git config receipt.signingKey FILE` names one \
+             for receipts alone"
+        }
+        KeyProblem::Empty | KeyProblem::Form(_) => {
+            "name a file with an Ed25519 key, as `ssh-keygen -t ed25519` makes it"
+        }
+        KeyProblem::ForeignForm => "`ssh-keygen -p -f FILE` rewrites it in OpenSSH's own form",
+        KeyProblem::NoPath => "write the key to a file with mode 0600, and name that",
+        KeyProblem::Locked => "`ssh-add FILE` hands it to an agent; or run it on a terminal",
+        KeyProblem::Passphrase => "try again, or hand the key to an agent with `ssh-add FILE`",
+        KeyProblem::Away => {
+            "`ssh-add -l` lists what the agent has that `SSH_AUTH_SOCK` names, and `ssh-add FILE` adds to it"
+        }
+        KeyProblem::Exposed => "`chmod 600 FILE` makes it yours alone",
+    }
 }

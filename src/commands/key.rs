@@ -11,8 +11,8 @@ use super::trust::{REVOKED_FILE, SIGNERS_FILE};
 use super::{Context, Report, user_error};
 use crate::domain::ids::{EntryRef, KeyId};
 use crate::domain::revoked;
-use crate::domain::signers::{self, Options};
-use crate::store::keys::{PERSON, RECORDER, Signer};
+use crate::domain::signers::{self, AllowedSigners, Options};
+use crate::store::keys::{PERSON, RECORDER};
 
 /// Make, list, trust and revoke signing keys
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +30,11 @@ pub enum Action {
         /// A person's own key, apart from the one that records unattended
         #[arg(long)]
         person: bool,
+        /// Put the key that is there aside under a dated name, and make another in its place
+        ///
+        /// The old one is kept: it still lists among this machine's keys, so that what it signed stays known.
+        #[arg(long)]
+        rotate: bool,
     },
     /// List the keys of this machine and those that the working tree's signers file lists
     List,
@@ -66,6 +71,8 @@ pub struct Keys {
     pub changes: Vec<String>,
     /// The keys.
     pub keys: Vec<KeyView>,
+    /// What is left to do by hand.
+    pub next: Vec<String>,
 }
 
 /// One key.
@@ -93,7 +100,10 @@ impl Report for Keys {
 /// When a key is not there or a file does not parse; files are left as they were then.
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Keys> {
     match &args.action {
-        Action::New { person } => new(ctx, if *person { PERSON } else { RECORDER }),
+        Action::New { person, rotate } => {
+            let name = if *person { PERSON } else { RECORDER };
+            if *rotate { self::rotate(ctx, name) } else { new(ctx, name) }
+        }
         Action::List => list(ctx),
         Action::Show { key } => show(ctx, key.as_deref().unwrap_or(RECORDER)),
         Action::Trust { file, principal } => trust(ctx, file.as_deref(), principal.as_deref()),
@@ -106,12 +116,79 @@ fn new(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
     let path = folder.path(name);
     if path.exists() {
         let message = format!("there is a key at `{}` already", path.display());
-        return Err(user_error(message, "move it away first if it shall be replaced"));
+        return Err(user_error(message, "`--rotate` puts it aside and makes another"));
     }
-    let comment = format!("git-receipt {name} on {}", crate::store::host_name());
-    let public = folder.create(name, &ctx.store.random(), &comment)?;
+    let public = folder.create(name, &ctx.store.random(), &comment(name))?;
     let key = view(ctx, name, &public, true)?;
-    Ok(Keys { changes: vec![format!("made key `{}`", path.display())], keys: vec![key] })
+    let next = after_making(ctx, name, &path);
+    Ok(Keys { changes: vec![format!("made key `{}`", path.display())], keys: vec![key], next })
+}
+
+fn comment(name: &str) -> String {
+    format!("git-receipt {name} on {}", crate::store::host_name())
+}
+
+/// What a person should know of a new key.
+fn after_making(ctx: &Context, name: &str, path: &Path) -> Vec<String> {
+    let mut next = Vec::new();
+    if name == PERSON {
+        if let Some(setting) = ctx.configured_key() {
+            next.push(format!("`{setting}` names another key, and that decides until it is unset"));
+        }
+        next.push(format!(
+            "whatever can read it can sign with it; `ssh-keygen -p -f {}` gives it a passphrase",
+            path.display()
+        ));
+    }
+    next
+}
+
+/// Makes a key in the place of another, and says what the project's list of signers needs.
+fn rotate(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
+    let folder = ctx.key_dir()?;
+    let path = folder.path(name);
+    if !path.exists() {
+        let hint = "without `--rotate` a first key is made";
+        return Err(user_error(format!("there is no key at `{}` to rotate", path.display()), hint));
+    }
+    let today = ctx.now.to_string().split('T').next().unwrap_or_default().to_owned();
+    let rotated = folder.rotate(name, &today, &ctx.store.random(), &comment(name))?;
+    let mut next = lines_to_change(ctx, &rotated.old, &rotated.new);
+    if name == RECORDER {
+        next.push("receipts that the old key opened stay its own; work goes on in a new one".into());
+    }
+    next.extend(after_making(ctx, name, &path));
+    let changes = vec![
+        format!("kept the old key as `{}`", folder.path(&rotated.kept).display()),
+        format!("made key `{}`", path.display()),
+    ];
+    let keys = vec![view(ctx, name, &rotated.new, true)?, view(ctx, &rotated.kept, &rotated.old, true)?];
+    Ok(Keys { changes, keys, next })
+}
+
+/// What to do about the signers file of the working tree, as words: it is changed by review. One that does not parse
+/// says so when it is used.
+fn lines_to_change(ctx: &Context, old: &PublicKey, new: &PublicKey) -> Vec<String> {
+    let text = tree_file(ctx, SIGNERS_FILE).and_then(|path| read_or_empty(&path)).unwrap_or_default();
+    let signers: AllowedSigners = text.parse().unwrap_or_default();
+    let old = KeyId::of(old);
+    let Some(listed) = signers.signer(&old) else {
+        return vec![format!(
+            "`{SIGNERS_FILE}` does not list the old key; `git receipt key trust` lists the new one"
+        )];
+    };
+    let (principal, line) = (&listed.principal, listed.line);
+    let mut next = vec![format!(
+        "line {line} of `{SIGNERS_FILE}` lists the old key: keep it, so that what it signed counts"
+    )];
+    if let Ok(added) = signers::add("", principal, new, &Options::receipts_only()) {
+        next.push(format!(
+            "add a line for the new key, as `git receipt key trust` does: {}",
+            added.trim_end()
+        ));
+    }
+    next.push(format!("where the old key may have leaked: `git receipt key revoke {old}`"));
+    next
 }
 
 fn view(ctx: &Context, name: &str, public: &PublicKey, with_line: bool) -> anyhow::Result<KeyView> {
@@ -133,6 +210,11 @@ fn list(ctx: &Context) -> anyhow::Result<Keys> {
     for (name, public) in ctx.key_dir()?.list()? {
         keys.push(view(ctx, &name, &public, false)?);
     }
+    for (name, signer) in ctx.named_keys() {
+        if keys.iter().all(|key| key.fingerprint != signer.id().to_string()) {
+            keys.push(view(ctx, name, signer.public(), false)?);
+        }
+    }
     let trust = ctx.trust(None)?;
     for signer in trust.signers.entries() {
         if keys.iter().all(|key| key.fingerprint != signer.fingerprint.to_string()) {
@@ -140,18 +222,23 @@ fn list(ctx: &Context) -> anyhow::Result<Keys> {
             keys.push(view(ctx, name, &signer.key, false)?);
         }
     }
-    Ok(Keys { changes: Vec::new(), keys })
+    Ok(Keys { keys, ..Keys::default() })
 }
 
 fn show(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
     for (known, public) in ctx.key_dir()?.list()? {
         if known == name || KeyId::of(&public).as_str() == name {
-            return Ok(Keys { changes: Vec::new(), keys: vec![view(ctx, &known, &public, true)?] });
+            return Ok(Keys { keys: vec![view(ctx, &known, &public, true)?], ..Keys::default() });
+        }
+    }
+    for (known, signer) in ctx.named_keys() {
+        if known == name || signer.id().as_str() == name {
+            return Ok(Keys { keys: vec![view(ctx, known, signer.public(), true)?], ..Keys::default() });
         }
     }
     for signer in ctx.trust(None)?.signers.entries() {
         if signer.fingerprint.as_str() == name || signer.principal == name {
-            return Ok(Keys { changes: Vec::new(), keys: vec![view(ctx, "listed", &signer.key, true)?] });
+            return Ok(Keys { keys: vec![view(ctx, "listed", &signer.key, true)?], ..Keys::default() });
         }
     }
     Err(user_error(format!("there is no key `{name}`"), "`git receipt key list` shows those that are known"))
@@ -172,7 +259,7 @@ fn trust(ctx: &Context, file: Option<&Path>, principal: Option<&str>) -> anyhow:
             wanted.push((public, principal));
         }
         (None, Some(principal)) => {
-            let public = match person_key(ctx)? {
+            let public = match ctx.own_key()? {
                 Some(signer) => signer.public().clone(),
                 None => ctx.recorder()?.public().clone(),
             };
@@ -187,7 +274,7 @@ fn trust(ctx: &Context, file: Option<&Path>, principal: Option<&str>) -> anyhow:
                 None => format!("{email}+agent"),
             };
             wanted.push((ctx.recorder()?.public().clone(), agent));
-            if let Some(signer) = person_key(ctx)? {
+            if let Some(signer) = ctx.own_key()? {
                 wanted.push((signer.public().clone(), email));
             }
         }
@@ -203,27 +290,7 @@ fn trust(ctx: &Context, file: Option<&Path>, principal: Option<&str>) -> anyhow:
         keys.push(KeyView { principal: Some(principal), ..view(ctx, "trusted", &public, false)? });
     }
     let changes = write_if_changed(&path, &old, &text, SIGNERS_FILE)?;
-    Ok(Keys { changes, keys })
-}
-
-/// The person's own key: configured, or made by `key new --person`.
-fn person_key(ctx: &Context) -> anyhow::Result<Option<Signer>> {
-    let ssh_signing = ctx.store.config("gpg.format").is_some_and(|format| format == "ssh");
-    let configured = ctx
-        .store
-        .config("receipt.signingKey")
-        .or_else(|| ctx.store.config("user.signingKey").filter(|_| ssh_signing));
-    let path = match configured {
-        Some(path) => match path.strip_prefix("~/").zip(ctx.env.home()) {
-            Some((rest, home)) => home.join(rest),
-            None => PathBuf::from(path),
-        },
-        None => ctx.key_dir()?.path(PERSON),
-    };
-    match path.exists() {
-        true => Ok(Some(Signer::load(&path)?)),
-        false => Ok(None),
-    }
+    Ok(Keys { changes, keys, ..Keys::default() })
 }
 
 fn revoke(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
@@ -256,7 +323,7 @@ fn revoke(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
         public_key: None,
         revoked: true,
     };
-    Ok(Keys { changes, keys: vec![view] })
+    Ok(Keys { changes, keys: vec![view], ..Keys::default() })
 }
 
 /// A file of trust in the working tree.

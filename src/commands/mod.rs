@@ -42,7 +42,8 @@ pub mod verify;
 pub mod verify_lines;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -53,9 +54,10 @@ use crate::domain::ids::{Digest, Oid, ReceiptId, Timestamp};
 use crate::domain::lines::Carried;
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
-use crate::store::keys::{KeyDir, PERSON, RECORDER, Signer};
+use crate::store::keys::{Asking, KeyDir, KeyName, Keygen, PERSON, RECORDER, Signer};
 use crate::store::{
     Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Recovered, Repeats, RestsOn, Store,
+    StoreError,
 };
 
 /// What a command tells: a value whose JSON form is a contract. `cli::render` has the form for people.
@@ -85,6 +87,9 @@ pub struct UserError {
 pub fn user_error(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
     UserError { message: message.into(), hint: Some(hint.into()), code: 2 }.into()
 }
+
+/// The variable that names the key in CI.
+pub const KEY_FILE: &str = "GIT_RECEIPT_KEY_FILE";
 
 /// What every command in a repository needs.
 pub struct Context {
@@ -205,64 +210,128 @@ impl Context {
     /// The key that records: `GIT_RECEIPT_KEY_FILE`, else this machine's recorder.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
+    /// When there is none, or it cannot be used.
     pub fn recorder(&self) -> anyhow::Result<&Signer> {
         if let Some(signer) = self.signer.get() {
             return Ok(signer);
         }
-        let path = match self.env.var_os("GIT_RECEIPT_KEY_FILE") {
-            Some(path) => PathBuf::from(path),
-            None => self.key_dir()?.path(RECORDER),
+        let signer = match self.env.var_os(KEY_FILE) {
+            Some(path) => self.key_in_file(path)?,
+            None => {
+                let path = self.key_dir()?.path(RECORDER);
+                if !path.exists() {
+                    let message = format!("no key at `{}`", path.display());
+                    let hint = "`git receipt init` makes one, or set `GIT_RECEIPT_KEY_FILE`";
+                    return Err(user_error(message, hint));
+                }
+                Signer::load(&path)?
+            }
         };
-        if !path.exists() {
-            let message = format!("no key at `{}`", path.display());
-            return Err(user_error(message, "`git receipt init` makes one, or set `GIT_RECEIPT_KEY_FILE`"));
-        }
-        let signer = Signer::load(&path)?;
+        let signer = self.ready(signer);
         Ok(self.signer.get_or_init(|| signer))
     }
 
-    /// The key that a person decides with: `GIT_RECEIPT_KEY_FILE`, `receipt.signingKey`, git's own SSH signing key, or
-    /// the one that `key new --person` made. Where there is none of them the recorder stands in, which is said.
+    /// The key that a person decides with: `GIT_RECEIPT_KEY_FILE`, or [`Context::own_key`]. Where there is none of them
+    /// the recorder stands in, which is said.
     ///
     /// # Errors
-    /// When the key cannot be read, or there is none at all.
+    /// When the key cannot be used, or there is none at all.
     pub fn person(&self) -> anyhow::Result<&Signer> {
         if let Some(signer) = self.person.get() {
             return Ok(signer);
         }
-        if self.env.var_os("GIT_RECEIPT_KEY_FILE").is_some() {
+        if self.env.var_os(KEY_FILE).is_some() {
             return self.recorder();
         }
-        let made = self.key_dir()?.path(PERSON);
-        let configured = self.store.config("receipt.signingKey").or_else(|| self.git_signing_key());
-        let path = match configured {
-            Some(path) => self.home_path(&path),
-            None if made.exists() => made,
+        match self.own_key()? {
+            Some(signer) => {
+                let signer = self.ready(signer);
+                Ok(self.person.get_or_init(|| signer))
+            }
             None => {
                 self.notice(
                     "signed with the recorder, which agents here sign with too: a policy may not count it; \
                      `git receipt key new --person` makes a key of your own",
                 );
-                return self.recorder();
+                self.recorder()
             }
-        };
-        let signer = Signer::load(&path)?;
-        Ok(self.person.get_or_init(|| signer))
-    }
-
-    /// The key file that git itself signs with, where it signs with SSH keys.
-    pub fn git_signing_key(&self) -> Option<String> {
-        let ssh = self.store.config("gpg.format").is_some_and(|format| format.eq_ignore_ascii_case("ssh"));
-        self.store.config("user.signingKey").filter(|_| ssh)
-    }
-
-    /// A path as configuration writes it, where `~/` is the home folder.
-    pub fn home_path(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix("~/"), self.env.var_os("HOME")) {
-            (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-            _ => PathBuf::from(path),
         }
+    }
+
+    /// The person's own key: `receipt.signingKey`, git's own SSH signing key, or the one that `key new --person` made.
+    ///
+    /// # Errors
+    /// When the one that is configured cannot be used.
+    pub fn own_key(&self) -> anyhow::Result<Option<Signer>> {
+        if let Some(name) = self.configured_key() {
+            return self.key_of_setting(name).map(Some);
+        }
+        let made = self.key_dir()?.path(PERSON);
+        Ok(if made.exists() { Some(Signer::load(&made)?) } else { None })
+    }
+
+    /// The keys that environment and configuration name, with what names them. One that cannot be used is left out;
+    /// signing with it says why.
+    pub fn named_keys(&self) -> Vec<(&'static str, Signer)> {
+        let file = self.env.var_os(KEY_FILE).map(|path| (KEY_FILE, self.key_in_file(path)));
+        let settings = self.key_settings().map(|setting| (setting, self.key_of_setting(setting)));
+        file.into_iter().chain(settings).filter_map(|(name, key)| Some((name, key.ok()?))).collect()
+    }
+
+    /// The setting that names the person's key, if one does.
+    pub fn configured_key(&self) -> Option<&'static str> {
+        self.key_settings().next()
+    }
+
+    /// The settings that name keys, the one that counts first.
+    fn key_settings(&self) -> impl Iterator<Item = &'static str> {
+        let ssh = self.store.config("gpg.format").is_some_and(|format| format.eq_ignore_ascii_case("ssh"));
+        let names = [Some("receipt.signingKey"), Some("user.signingKey").filter(|_| ssh)];
+        let is_set = |name: &&str| self.store.config(name).is_some_and(|value| !value.is_empty());
+        names.into_iter().flatten().filter(is_set)
+    }
+
+    /// The key that a setting names, read as git reads `user.signingKey`.
+    fn key_of_setting(&self, setting: &str) -> anyhow::Result<Signer> {
+        let value = self.store.config(setting).unwrap_or_default();
+        let load = || {
+            let name = match KeyName::read(&value) {
+                Ok(KeyName::File(path)) => KeyName::File(self.store.config_path(setting)?.unwrap_or(path)),
+                Ok(literal) => literal,
+                // The value is not said: it is a private key.
+                Err(problem) => return Err(StoreError::Key { key: setting.to_owned(), problem }),
+            };
+            self.store.load_key(&name)
+        };
+        load().with_context(|| format!("cannot use the key that `{setting}` names"))
+    }
+
+    /// The key in the file that `GIT_RECEIPT_KEY_FILE` names.
+    fn key_in_file(&self, path: OsString) -> anyhow::Result<Signer> {
+        let load = || {
+            if let Err(problem) = KeyName::read(&path.to_string_lossy()) {
+                return Err(StoreError::Key { key: KEY_FILE.to_owned(), problem });
+            }
+            Signer::load(Path::new(&path))
+        };
+        load().with_context(|| format!("cannot use the key that `{KEY_FILE}` names"))
+    }
+
+    /// A key about to sign: says if others can read it, and knows how to ask for a passphrase.
+    fn ready(&self, signer: Signer) -> Signer {
+        if let Some((path, mode)) = signer.exposed() {
+            let path = path.display();
+            self.notice(format!(
+                "private key `{path}` can be used by others (mode {mode:04o}): `chmod 600` it"
+            ));
+        }
+        let asking = match (self.env.unattended, self.env.has_terminal()) {
+            (true, _) => Asking::Never,
+            (false, true) => Asking::Terminal,
+            (false, false) => Asking::NoTerminal,
+        };
+        let program = self.store.ssh_program().unwrap_or_else(|| Keygen::default().program);
+        signer.through(Keygen { program, asking })
     }
 
     /// The rules for taking out secrets, with the user's own.
@@ -354,7 +423,7 @@ impl Context {
     /// Appends to the console chain of `signer` what was decided by looking at `picture`, along with what moves with it.
     ///
     /// # Errors
-    /// As [`Store::append_along`]; [`StoreError::Moved`](crate::store::StoreError::Moved) where the same chain said
+    /// As [`Store::append_along`]; [`StoreError::Moved`] where the same chain said
     /// something about the receipt's lines meanwhile.
     pub fn append_decision(
         &self,

@@ -4,7 +4,6 @@ use super::{Context, user_error};
 use crate::domain::ids::{KeyId, Oid};
 use crate::domain::revoked::Revoked;
 use crate::domain::signers::AllowedSigners;
-use crate::store::keys::Signer;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Path of the signers file in the tree.
@@ -99,16 +98,8 @@ impl Context {
                 keys.insert(KeyId::of(&key), name);
             }
         }
-        let named = [
-            ("GIT_RECEIPT_KEY_FILE", self.env.var("GIT_RECEIPT_KEY_FILE")),
-            ("receipt.signingKey", self.store.config("receipt.signingKey")),
-            ("user.signingKey", self.git_signing_key()),
-        ];
-        for (name, path) in named {
-            // A key that cannot be read is no key of this machine; signing with it says why.
-            if let Some(Ok(signer)) = path.map(|path| Signer::load(&self.home_path(&path))) {
-                keys.entry(signer.id().clone()).or_insert_with(|| name.to_owned());
-            }
+        for (name, signer) in self.named_keys() {
+            keys.entry(signer.id().clone()).or_insert_with(|| name.to_owned());
         }
         Ok(keys)
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::keys::KeyProblem;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -56,6 +58,14 @@ pub enum StoreError {
     /// What was asked to be stored is more than the format allows.
     #[error("{0}")]
     Format(String),
+    /// A key cannot sign.
+    #[error("key `{key}` {problem}")]
+    Key {
+        /// Its path, or `literal`.
+        key: String,
+        /// Why.
+        problem: KeyProblem,
+    },
     /// Signing failed, so nothing was written.
     #[error("cannot sign with key `{key}`: {cause}")]
     Sign {

@@ -9,6 +9,7 @@ mod heads;
 mod hook_files;
 mod hooks;
 mod hostile_proposals;
+mod keys;
 mod kills;
 mod landing;
 mod places;

@@ -163,6 +163,9 @@ impl Render for Keys {
                 text.line(format!("           {public}"));
             }
         }
+        for next in &self.next {
+            text.line(format!("- {}", safe(next)));
+        }
     }
 }
 

@@ -53,7 +53,8 @@ fn take(env: &Env, args: &Args) -> anyhow::Result<()> {
     if env.is_off() || !store::may_be_set_up(&env.directory, env.var_os("GIT_DIR").as_deref()) {
         return drain(&mut stdin);
     }
-    let ctx = match Context::open(env.clone()) {
+    // The terminal is the agent's: no passphrase is asked for on it.
+    let ctx = match Context::open(Env { unattended: true, ..env.clone() }) {
         Ok(ctx) if ctx.is_recording() && ctx.repo_id().is_ok() => ctx,
         Ok(_) => return drain(&mut stdin),
         Err(error) => {
