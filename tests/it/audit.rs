@@ -289,6 +289,19 @@ fn merges_are_looked_into_and_must_be_what_git_makes_of_them() {
     assert!(codes.contains(&"A711".to_owned()), "{codes:?}");
 }
 
+#[test]
+fn a_shallow_clone_does_not_pass_for_want_of_a_policy() {
+    let project = Project::new("tree");
+    let repo = &project.repo;
+    write(&repo.path, "a.txt", &numbers(&[3]));
+    repo.git(&["commit", "-qam", "Just so"]);
+    let clone = repo.folder.path().join("shallow");
+    let url = format!("file://{}", repo.path.display());
+    repo.git(&["clone", "-q", "--depth=1", &url, clone.to_str().unwrap()]);
+    let (report, code) = repo.json_in(&clone, &["audit", "HEAD", "--ref", "refs/heads/main"]);
+    assert_eq!((code, &report["findings"][0]["code"]), (4, &"A714".into()), "{report:#}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_push_is_judged_before_anything_goes_out() {

@@ -163,6 +163,9 @@ struct Court {
     known: Rc<Known>,
 }
 
+/// Signers, revocations and projects: what decides which entries count.
+type KnownBy = (Option<Vec<u8>>, Option<Vec<u8>>, Option<BTreeSet<Oid>>);
+
 struct Auditing<'a> {
     ctx: &'a Context,
     request: &'a Request,
@@ -170,7 +173,7 @@ struct Auditing<'a> {
     root: Option<Oid>,
     /// By the blobs of policy, signers and revocations.
     courts: HashMap<[Option<Vec<u8>>; 3], Rc<Court>>,
-    known: HashMap<[Option<Vec<u8>>; 2], Rc<Known>>,
+    known: HashMap<KnownBy, Rc<Known>>,
     report: AuditReport,
 }
 
@@ -182,7 +185,9 @@ impl Auditing<'_> {
         {
             self.report.policy = Some(root.to_hex());
         }
-        let without: Vec<Oid> = request.from.into_iter().collect();
+        // A commit that is not here, below a shallow cut, hides nothing.
+        let without: Vec<Oid> =
+            request.from.filter(|commit| ctx.store.has_object(*commit)).into_iter().collect();
         let main = ctx.store.range(request.to, &without, true)?;
         let on_line = match (request.from, main.first()) {
             (None, _) => true,
@@ -234,6 +239,10 @@ impl Auditing<'_> {
     fn court(&mut self, parent: Option<Oid>) -> anyhow::Result<Rc<Court>> {
         let ctx = self.ctx;
         let at = parent.or(self.root);
+        if let Some(missing) = at.filter(|commit| !ctx.store.has_object(*commit)) {
+            // Where history is cut off nobody can tell what was asked for.
+            return self.unknown_court(missing);
+        }
         let read = |commit: Option<Oid>, path: &str| match commit {
             Some(commit) => ctx.store.file_at(commit, path).map_err(|error| error.to_string()),
             None => Ok(None),
@@ -283,19 +292,31 @@ impl Auditing<'_> {
             Revoked::default()
         });
         let repos = self.repos(policy.as_ref())?;
-        let known = match self.known.get(&[key[1].clone(), key[2].clone()]) {
-            Some(known) => known.clone(),
-            None => {
-                let trust = TrustSet { signers, source: None, machine: BTreeMap::new(), revoked, repos };
-                let picture = ctx.picture(&trust)?;
-                let known = Rc::new(Known::new(ctx, picture, trust));
-                self.known.insert([key[1].clone(), key[2].clone()], known.clone());
-                known
-            }
-        };
+        let trust = TrustSet { signers, source: None, machine: BTreeMap::new(), revoked, repos };
+        let known = self.known_under(trust, &key)?;
         let court = Rc::new(Court { policy, broken, known });
         self.courts.insert(key, court.clone());
         Ok(court)
+    }
+
+    /// What is known under a list of signers, worked out once for each.
+    fn known_under(&mut self, trust: TrustSet, key: &[Option<Vec<u8>>; 3]) -> anyhow::Result<Rc<Known>> {
+        let by = (key[1].clone(), key[2].clone(), trust.repos.clone());
+        if let Some(known) = self.known.get(&by) {
+            return Ok(known.clone());
+        }
+        let picture = self.ctx.picture(&trust)?;
+        let known = Rc::new(Known::new(self.ctx, picture, trust));
+        self.known.insert(by, known.clone());
+        Ok(known)
+    }
+
+    /// The court of a commit whose parent is not here.
+    fn unknown_court(&mut self, missing: Oid) -> anyhow::Result<Rc<Court>> {
+        let key = [None, None, None];
+        let known = self.known_under(TrustSet::default(), &key)?;
+        let message = format!("commit `{}` and the policy in it are not here", missing.to_hex());
+        Ok(Rc::new(Court { policy: None, broken: Some((AuditCode::EvidenceMissing, message)), known }))
     }
 
     /// The projects whose receipts count.
@@ -336,15 +357,21 @@ impl Auditing<'_> {
         };
         if let Some((code, problem)) = &court.broken {
             self.report.required = true;
+            let (level, hint) = match code {
+                AuditCode::EvidenceMissing => {
+                    (Level::Incomplete, "fetch the whole history: `git fetch --unshallow`")
+                }
+                _ => (Level::Error, "mend the file in the commit before; nothing passes without it"),
+            };
             self.find(AuditFinding {
                 code: *code,
-                level: Level::Error,
+                level,
                 commit: Some(name),
                 rule: None,
                 path: None,
                 line: None,
                 message: problem.clone(),
-                hint: "mend the file in the commit before; nothing passes without it".to_owned(),
+                hint: hint.to_owned(),
             });
             self.report.commits.push(said);
             return Ok(());
