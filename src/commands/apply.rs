@@ -19,7 +19,7 @@ use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::{Digest, EntryRef, Oid};
 use crate::domain::invisible::is_invisible;
 use crate::store::{
-    Along, Appended, Ident, Landing, NoteLine, NotesMove, OpenReceipt, RefMove, Settled, StoreError,
+    Alone, Along, Appended, Ident, Landing, NoteLine, NotesMove, OpenReceipt, RefMove, Settled, StoreError,
 };
 
 /// How many ranges of lines, and how many citations, stand in one entry.
@@ -195,7 +195,7 @@ impl Request<'_> {
                         ctx.person()?,
                         (self.picture, self.receipt.id),
                         decisions,
-                        &mut NothingAlong,
+                        &mut Alone,
                     )?
                     .entries
                 }
@@ -324,11 +324,6 @@ impl Request<'_> {
         Ok(Ident { name, email, time: made.map(|entry| entry.body.time) })
     }
 }
-
-/// No refs but the chain's.
-pub(super) struct NothingAlong;
-
-impl Along for NothingAlong {}
 
 /// A commit in the making, in the order in which its parts need each other: decisions, the commit that names the
 /// newest of them, the entry that names the commit, and the note that names the entry.

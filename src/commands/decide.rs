@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::apply::{Applied, LandingArgs, NothingAlong, RANGES, Request};
+use super::apply::{Applied, LandingArgs, RANGES, Request};
 use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::entry::Draft;
@@ -11,6 +11,7 @@ use crate::domain::fact::Fact;
 use crate::domain::fact::data::LinesDecided;
 use crate::domain::fact::values::LineSet;
 use crate::domain::fold::{ProposalState, Receipt};
+use crate::store::Alone;
 
 /// Accept lines of a proposal, signed
 ///
@@ -163,7 +164,7 @@ pub fn accept(ctx: &Context, args: &AcceptArgs) -> anyhow::Result<Accepted> {
     let pending = after.pending(proposal.made.lines.count);
     let lands = whole || args.apply;
     if lands && after.accepted.is_empty() {
-        let hint = "`git receipt show R --lines` says what became of each line";
+        let hint = format!("`git receipt show {} --lines` says what became of each line", receipt.id);
         return Err(user_error(format!("receipt `{}` has no line left to accept", receipt.id), hint));
     }
     let landed = if lands {
@@ -180,7 +181,7 @@ pub fn accept(ctx: &Context, args: &AcceptArgs) -> anyhow::Result<Accepted> {
         };
         Some(request.land(ctx, drafts)?.0)
     } else {
-        ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut NothingAlong)?;
+        ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut Alone)?;
         None
     };
     let now = landed.iter().flat_map(|landed| LineSet::from_user(&landed.lines));
@@ -221,7 +222,7 @@ pub fn reject(ctx: &Context, args: &RejectArgs) -> anyhow::Result<Rejected> {
     check_undecided(receipt, proposal, &lines)?;
     let fact = |lines| Fact::LinesRejected(decided(proposal, lines, &args.which));
     let drafts = drafts(receipt, proposal, &lines, &fact);
-    ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut NothingAlong)?;
+    ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut Alone)?;
     let after = proposal.after(&me, false, &lines);
     Ok(Rejected(Decided {
         receipt: receipt.id.to_string(),

@@ -189,19 +189,10 @@ fn explain(
     ref_name: Option<String>,
     policy_from: Option<&str>,
 ) -> anyhow::Result<PolicyReport> {
-    let resolve = |name: &str| {
-        ctx.store.resolve_commit(name)?.ok_or_else(|| {
-            user_error(format!("`{name}` names no commit"), "name a branch, a tag or a commit id")
-        })
-    };
-    let to = resolve(name)?;
+    let to = ctx.commit_named(name)?;
     let from = ctx.store.parents_of(to)?.first().copied();
-    let policy_from = policy_from.map(resolve).transpose()?;
-    let ref_name = match ref_name {
-        Some(name) if name.starts_with("refs/") => Some(name),
-        Some(name) => Some(format!("refs/heads/{name}")),
-        None => ctx.store.head()?.branch,
-    };
+    let policy_from = policy_from.map(|name| ctx.commit_named(name)).transpose()?;
+    let ref_name = ctx.ref_to_judge(ref_name.as_deref())?;
     let judged = audit(ctx, &Request { from, to, ref_name, policy_from })?;
     let commit = judged.commits.into_iter().find(|commit| commit.commit == to.to_hex());
     let root = from.or(policy_from);

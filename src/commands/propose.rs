@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::apply::NothingAlong;
 use super::proposal::{newest_of_each_chain, sensitive_marks};
 use super::sources::{Proposed, Source};
 use super::target::Target;
@@ -18,6 +17,7 @@ use crate::domain::fact::data::{Agent, Base, LineTable, Proposal, ReceiptOpened}
 use crate::domain::fact::values::Replaced;
 use crate::domain::ids::{Digest, EntryRef, ReceiptId};
 use crate::domain::lines::{self, Change};
+use crate::store::Alone;
 
 /// Propose a change as numbered lines that people accept or refuse one by one
 ///
@@ -270,9 +270,7 @@ impl<'a> Drafting<'a> {
             Into::Own(receipt, opening) => (receipt, vec![*opening, Draft::new(Some(receipt), &title, fact)]),
         };
         let report = match picture {
-            Some(picture) => {
-                ctx.append_decision(ctx.recorder()?, (picture, receipt), drafts, &mut NothingAlong)?
-            }
+            Some(picture) => ctx.append_decision(ctx.recorder()?, (picture, receipt), drafts, &mut Alone)?,
             None => ctx.append(drafts)?,
         };
         let entry = report.entries.last().context("nothing was written")?.entry;

@@ -128,12 +128,13 @@ impl Context {
     }
 
     fn tree_at(&self, rev: &str) -> anyhow::Result<TreeAt> {
-        let commit = self.store.resolve_commit(rev)?.ok_or_else(|| match rev {
-            "HEAD" => {
-                user_error("there is no commit yet to start from", "make a first commit, then try again")
-            }
-            _ => user_error(format!("`{rev}` names no commit"), "name a branch, tag or commit id"),
-        })?;
+        if rev == "HEAD" && self.store.head()?.commit.is_none() {
+            return Err(user_error(
+                "there is no commit yet to start from",
+                "make a first commit, then try again",
+            ));
+        }
+        let commit = self.commit_named(rev)?;
         let tree = self.store.tree_of(commit)?.with_context(|| format!("commit `{commit}` is not here"))?;
         Ok(TreeAt { commit, tree })
     }

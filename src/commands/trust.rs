@@ -52,9 +52,7 @@ impl Context {
     pub fn trust(&self, rev: Option<&str>) -> anyhow::Result<TrustSet> {
         let mut trust = self.machine_trust()?;
         let root = match rev {
-            Some(rev) => Some(self.store.resolve_commit(rev)?.ok_or_else(|| {
-                user_error(format!("`{rev}` names no commit"), "name a branch, tag or commit id")
-            })?),
+            Some(rev) => Some(self.commit_named(rev)?),
             None => self.store.default_branch()?.map(|(_, commit)| commit),
         };
         let Some(root) = root else {

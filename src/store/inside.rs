@@ -14,10 +14,11 @@ use crate::domain::fact::values::GitPath;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     folder: bool,
-    size: u64,
+    // As wide as any system has them.
+    size: i128,
     /// Seconds and nanoseconds of the last change.
-    changed: (i64, i64),
-    file: u64,
+    changed: (i128, i128),
+    file: i128,
 }
 
 impl Stamp {
@@ -165,15 +166,13 @@ mod native {
     }
 
     impl Place {
-        // The fields have other widths on other systems.
-        #[allow(clippy::unnecessary_cast)]
         pub(super) fn stamp(&self) -> io::Result<Option<Stamp>> {
             match unix::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(there) => Ok(Some(Stamp {
                     folder: FileType::from_raw_mode(there.st_mode) == FileType::Directory,
-                    size: there.st_size as u64,
-                    changed: (there.st_mtime as i64, there.st_mtime_nsec as i64),
-                    file: there.st_ino as u64,
+                    size: there.st_size.into(),
+                    changed: (there.st_mtime.into(), there.st_mtime_nsec.into()),
+                    file: there.st_ino.into(),
                 })),
                 Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
                 Err(error) => Err(error.into()),
@@ -225,8 +224,8 @@ mod native {
         pub(super) fn stamp(&self) -> io::Result<Option<Stamp>> {
             let Ok(there) = self.path().symlink_metadata() else { return Ok(None) };
             let changed = there.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            let changed = (changed.as_secs() as i64, i64::from(changed.subsec_nanos()));
-            Ok(Some(Stamp { folder: there.is_dir(), size: there.len(), changed, file: 0 }))
+            let changed = (changed.as_secs().into(), changed.subsec_nanos().into());
+            Ok(Some(Stamp { folder: there.is_dir(), size: there.len().into(), changed, file: 0 }))
         }
 
         pub(super) fn unlink(&self) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gix::bstr::BString;
 use gix::objs::tree::{EntryKind, EntryMode};
 
-use super::error::{StoreError, chain_of};
+use super::error::StoreError;
 use super::landing::Settled;
 use super::worktree::edit;
 use super::{Store, object_id, oid};
@@ -17,12 +17,8 @@ use crate::domain::lines::{BlobError, Blobs, Content, Edits, File, Files, Mode};
 impl Blobs for Store {
     fn blob(&self, oid: &Oid) -> Result<Cow<'_, [u8]>, BlobError> {
         let failed = |problem: String| BlobError { oid: *oid, problem };
-        let found = self.repo.try_find_object(object_id(*oid)).map_err(|error| failed(chain_of(&error)))?;
-        let object = found.ok_or_else(|| failed("not here".into()))?;
-        if object.kind != gix::object::Kind::Blob {
-            return Err(failed(format!("is a {}", object.kind)));
-        }
-        Ok(Cow::Owned(object.detach().data))
+        let found = Store::blob(self, *oid).map_err(|error| failed(error.to_string()))?;
+        found.map(Cow::Owned).ok_or_else(|| failed("not here, or no blob".into()))
     }
 }
 

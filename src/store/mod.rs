@@ -50,7 +50,7 @@ pub use setup::{check_git_version, fetch_refspecs};
 pub use state::{ChainScope, host_name};
 pub use transport::Transfer;
 pub use worktree::{Care, TreeChange, Worktree};
-pub use write::{Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats, RestsOn};
+pub use write::{Alone, Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats, RestsOn};
 
 use crate::domain::ids::{Oid, Timestamp};
 

@@ -5,6 +5,7 @@
 //! sparse checkouts, conflicts, submodules that may be ignored, nested repositories of another format or without
 //! a commit, and filters that fail.
 
+mod named;
 mod scan;
 // Other file systems refuse some of the names, and other systems' tools some of the words.
 #[cfg(all(test, target_os = "linux"))]
@@ -22,7 +23,6 @@ use gix::{ObjectId, Repository};
 
 use self::scan::{Excluded, Found, IndexTree, Unsure};
 use super::error::StoreError;
-use super::lines::mode_of;
 use super::{Store, git, object_id, oid};
 use crate::domain::fact::data::Change;
 use crate::domain::fact::values::GitPath;
@@ -219,124 +219,6 @@ impl Store {
         edit(&self.repo, object_id(tree), &edits).map(|id| oid(&id)).map_err(StoreError::write("write-tree"))
     }
 
-    /// What stands at paths of the working tree, as git would add it; nothing where there is no file, or one that is
-    /// reached through a link.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn worktree_files<'p>(
-        &self,
-        paths: impl IntoIterator<Item = &'p GitPath>,
-    ) -> Result<BTreeMap<GitPath, Option<File>>, StoreError> {
-        let top = self.work_dir().ok_or(StoreError::Bare)?;
-        let read = || -> Result<BTreeMap<GitPath, Option<File>>, gix::Error> {
-            let index = read_index(&self.repo)?;
-            let capabilities = self.repo.filesystem_options()?;
-            let source = gix::worktree::stack::state::attributes::Source::WorktreeThenIdMapping;
-            let attributes = self.repo.attributes_only(&index, source)?.detach();
-            let mut filters = gix::filter::Pipeline::new(&self.repo, attributes)?;
-            let mut found = BTreeMap::new();
-            for path in paths {
-                let bytes = path.as_bytes().as_bstr();
-                let file = match below_folders(top, bytes) {
-                    true => filters.worktree_file_to_object(bytes, &index)?,
-                    false => None,
-                };
-                let file = file.and_then(|(id, kind, _)| {
-                    let before = index.entry_by_path(bytes).map(|entry| entry.mode);
-                    let mode = mode_of(trusted_kind(kind, before, &capabilities).into())?;
-                    Some(File { mode, oid: oid(&id) })
-                });
-                found.insert(path.clone(), file);
-            }
-            Ok(found)
-        };
-        read().map_err(StoreError::read("the working tree"))
-    }
-
-    /// Whether the index has conflicts.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn has_conflicts(&self) -> Result<bool, StoreError> {
-        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
-        Ok(index.entries().iter().any(|entry| entry.stage() != Stage::Unconflicted))
-    }
-
-    /// What the index has at some paths; those with conflicts are left out.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn staged_files<'p>(
-        &self,
-        paths: impl IntoIterator<Item = &'p &'p GitPath>,
-    ) -> Result<BTreeMap<GitPath, File>, StoreError> {
-        let index = read_index(&self.repo).map_err(StoreError::read("the index"))?;
-        let mut staged = BTreeMap::new();
-        for path in paths {
-            let entry = index.entry_by_path_and_stage(path.as_bytes().as_bstr(), Stage::Unconflicted);
-            let file = entry.and_then(|entry| {
-                let mode = mode_of(entry.mode.to_tree_entry_mode()?)?;
-                Some(File { mode, oid: oid(&entry.id) })
-            });
-            staged.extend(file.map(|file| ((*path).clone(), file)));
-        }
-        Ok(staged)
-    }
-
-    /// Puts files of the working tree and their index entries to what `tree` has; those that it does not have go.
-    ///
-    /// # Errors
-    /// When git cannot write them.
-    pub fn restore_files(&self, tree: Oid, paths: &[GitPath]) -> Result<(), StoreError> {
-        let top = self.work_dir().ok_or(StoreError::Bare)?;
-        let (mut known, mut new) = (Vec::new(), Vec::new());
-        for path in paths {
-            match self.file_in_tree(tree, path)? {
-                Some(_) => known.push(path),
-                None => new.push(path),
-            }
-        }
-        let list =
-            |paths: &[&GitPath]| paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
-        let index = self.repo.index_path();
-        let run = |args: &[&str], input: Vec<u8>| -> Result<(), StoreError> {
-            let out = git::output(self.command_with_index(args, &index), Some(&input))
-                .map_err(|error| git::failed(args, &error.to_string()))?;
-            if out.status.success() {
-                return Ok(());
-            }
-            Err(git::failed(args, String::from_utf8_lossy(&out.stderr).trim()))
-        };
-        // New ones first: a file may stand where a folder has to come back.
-        if !new.is_empty() {
-            run(&["update-index", "--force-remove", "-z", "--stdin"], list(&new))?;
-            for path in &new {
-                let path = path.as_bytes().as_bstr();
-                let Ok(name) = gix::path::from_bstr(path) else { continue };
-                if below_folders(top, path) {
-                    remove_file_and_folders(top, &top.join(name))?;
-                }
-            }
-        }
-        if !known.is_empty() {
-            let source = format!("--source={}", tree.to_hex());
-            let args = [
-                "-c",
-                "submodule.recurse=false",
-                "--literal-pathspecs",
-                "restore",
-                &source,
-                "--staged",
-                "--worktree",
-                "--pathspec-from-file=-",
-                "--pathspec-file-nul",
-            ];
-            run(&args, list(&known))?;
-        }
-        Ok(())
-    }
-
     /// Whether git ignores the untracked file at `path`, by the ignore rules that lie in the working tree, in
     /// `info/exclude` and in the user's own, or `receipt.exclude` names it.
     pub fn is_ignored(&self, path: &[u8]) -> bool {
@@ -458,10 +340,20 @@ impl Store {
     /// # Errors
     /// When a tree cannot be read.
     pub fn tree_changes(&self, from: Oid, to: Oid) -> Result<Vec<TreeChange>, StoreError> {
-        if from == to {
-            return Ok(Vec::new());
-        }
-        changes(&self.repo, object_id(from), object_id(to)).map_err(StoreError::read("two trees"))
+        let (before, after) = self.changed_files(from, to)?;
+        let paths: BTreeSet<&GitPath> = before.keys().chain(after.keys()).collect();
+        let change = |path: &GitPath| {
+            let (was, is) = (before.get(path), after.get(path));
+            let change = match (was, is) {
+                (None, _) => Change::Added,
+                (Some(_), None) => Change::Deleted,
+                (Some(was), Some(is)) if was.mode.same_type(is.mode) => Change::Modified,
+                _ => Change::TypeChanged,
+            };
+            let id = |file: Option<&File>| file.map(|file| file.oid);
+            TreeChange { path: path.as_bytes().to_vec(), change, before: id(was), after: id(is) }
+        };
+        Ok(paths.into_iter().map(change).collect())
     }
 
     /// The git id that bytes have as a blob here.
@@ -570,50 +462,6 @@ pub(super) fn edit(
     Ok(edited)
 }
 
-/// The files that differ between two trees, by path.
-fn changes(repo: &Repository, from: ObjectId, to: ObjectId) -> Result<Vec<TreeChange>, gix::Error> {
-    use gix::object::tree::diff::ChangeDetached;
-    let (from, to) = (repo.find_tree(from)?, repo.find_tree(to)?);
-    let mut options = gix::diff::Options::default();
-    options.track_path().track_rewrites(None);
-    let mut changes = Vec::new();
-    for change in repo.diff_tree_to_tree(&from, &to, options)? {
-        let (path, before, after) = match change {
-            ChangeDetached::Addition { location, entry_mode, id, .. } => {
-                (location, None, Some((entry_mode, id)))
-            }
-            ChangeDetached::Deletion { location, entry_mode, id, .. } => {
-                (location, Some((entry_mode, id)), None)
-            }
-            ChangeDetached::Modification {
-                location,
-                previous_entry_mode,
-                previous_id,
-                entry_mode,
-                id,
-                ..
-            } => (location, Some((previous_entry_mode, previous_id)), Some((entry_mode, id))),
-            ChangeDetached::Rewrite { .. } => unreachable!("renames are not tracked"),
-        };
-        // Directories come with the files in them.
-        let before = before.filter(|(mode, _)| !mode.is_tree());
-        let after = after.filter(|(mode, _)| !mode.is_tree());
-        let change = match (before, after) {
-            (None, None) => continue,
-            (None, Some(_)) => Change::Added,
-            (Some(_), None) => Change::Deleted,
-            (Some((was, _)), Some((is, _))) => {
-                let same_type = was.kind() == is.kind() || was.is_blob() && is.is_blob();
-                if same_type { Change::Modified } else { Change::TypeChanged }
-            }
-        };
-        let id = |side: Option<(gix::objs::tree::EntryMode, ObjectId)>| side.map(|(_, id)| oid(&id));
-        changes.push(TreeChange { path: path.into(), change, before: id(before), after: id(after) });
-    }
-    changes.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(changes)
-}
-
 /// Copies the index with its time. git tells entries that changed within the tick in which the index was written
 /// by comparing with that time; a newer copy would hide them. An older time only makes git look closer.
 pub(super) fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
@@ -635,25 +483,6 @@ pub(super) fn copy_index(from: &Path, to: &Path) -> Result<(), StoreError> {
 fn only_commitless(stderr: &[u8]) -> bool {
     let mut errors = stderr.lines().filter(|line| line.starts_with(b"error: ")).peekable();
     errors.peek().is_some() && errors.all(|line| line.ends_with(b"does not have a commit checked out"))
-}
-
-/// Removes a file of the working tree, and the folders that become empty by that, as git does.
-pub(super) fn remove_file_and_folders(top: &Path, file: &Path) -> Result<(), StoreError> {
-    if file.symlink_metadata().is_ok_and(|there| there.is_dir()) {
-        return Ok(());
-    }
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(StoreError::io("remove", file)(error));
-        }
-        _ => {}
-    }
-    for folder in file.ancestors().skip(1).take_while(|folder| *folder != top) {
-        if fs::remove_dir(folder).is_err() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Whether nothing but folders stands above `path`: behind a symbolic link lies something that is not part of

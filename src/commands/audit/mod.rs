@@ -94,11 +94,7 @@ pub struct Request {
 /// # Errors
 /// When a name is no revision or the repository cannot be read; what is wrong with the commits is part of the report.
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Audited> {
-    let commit = |name: &str| {
-        ctx.store.resolve_commit(name)?.ok_or_else(|| {
-            user_error(format!("`{name}` names no commit"), "name a branch, a tag or a commit id")
-        })
-    };
+    let commit = |name: &str| ctx.commit_named(name);
     let (from, to) = match args.range.split_once("..") {
         Some((_, to)) if to.starts_with('.') => {
             return Err(user_error(
@@ -115,14 +111,34 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Audited> {
             (ctx.store.parents_of(to)?.first().copied(), to)
         }
     };
-    let ref_name = match &args.ref_name {
-        Some(name) if name.starts_with("refs/") => Some(name.clone()),
-        Some(name) => Some(format!("refs/heads/{name}")),
-        None => ctx.store.head()?.branch,
-    };
+    let ref_name = ctx.ref_to_judge(args.ref_name.as_deref())?;
     let policy_from = args.policy_from.as_deref().map(commit).transpose()?;
     let report = audit(ctx, &Request { from, to, ref_name, policy_from })?;
     Ok(Audited { report, format: args.format })
+}
+
+impl Context {
+    /// The commit that a person names.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn commit_named(&self, name: &str) -> anyhow::Result<Oid> {
+        self.store.resolve_commit(name)?.ok_or_else(|| {
+            user_error(format!("`{name}` names no commit"), "name a branch, a tag or a commit id")
+        })
+    }
+
+    /// The full name of the ref that commits are for: the one given, else the branch that HEAD is on.
+    ///
+    /// # Errors
+    /// When HEAD cannot be read.
+    pub fn ref_to_judge(&self, given: Option<&str>) -> anyhow::Result<Option<String>> {
+        Ok(match given {
+            Some(name) if name.starts_with("refs/") => Some(name.to_owned()),
+            Some(name) => Some(format!("refs/heads/{name}")),
+            None => self.store.head()?.branch,
+        })
+    }
 }
 
 /// Judges commits.

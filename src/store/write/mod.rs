@@ -133,7 +133,7 @@ pub trait Along {
 }
 
 /// Nothing along.
-struct Alone;
+pub struct Alone;
 
 impl Along for Alone {}
 
