@@ -5,19 +5,12 @@ use crate::support::TestRepo;
 /// A repository, a bare remote, and a second clone with `init` run.
 pub fn two_clones() -> (TestRepo, std::path::PathBuf, std::path::PathBuf) {
     let repo = TestRepo::new();
-    let remote = repo.folder.path().join("remote.git");
-    let second = repo.folder.path().join("second");
-    repo.git(&["clone", "-q", "--bare", ".", remote.to_str().unwrap()]);
-    repo.git(&["remote", "add", "origin", remote.to_str().unwrap()]);
-    repo.git(&["fetch", "-q"]);
-    repo.receipt(&["init", "--no-man"]);
-    repo.git_in(repo.folder.path(), &["clone", "-q", remote.to_str().unwrap(), second.to_str().unwrap()]);
-    repo.receipt_in(&second, &["init", "--no-man"]);
+    let (remote, second) = repo.share();
     (repo, remote, second)
 }
 
 #[test]
-pub fn two_clones_that_both_write_lose_nothing() {
+fn two_clones_that_both_write_lose_nothing() {
     let (repo, remote, second) = two_clones();
     let first_receipt = repo.receipt(&["open", "-m", "From the first"]);
     repo.receipt(&["bind"]);

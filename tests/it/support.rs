@@ -44,6 +44,21 @@ impl TestRepo {
         repo
     }
 
+    /// A bare remote and a second clone, both with `init` run and what is recorded so far.
+    pub fn share(&self) -> (PathBuf, PathBuf) {
+        let (remote, second) = (self.folder.path().join("remote.git"), self.folder.path().join("second"));
+        let (there, other) = (remote.to_str().unwrap(), second.to_str().unwrap());
+        self.git(&["clone", "-q", "--bare", ".", there]);
+        self.git(&["remote", "add", "origin", there]);
+        self.git(&["fetch", "-q"]);
+        self.receipt(&["init", "--no-man"]);
+        self.receipt(&["push"]);
+        self.git_in(self.folder.path(), &["clone", "-q", there, other]);
+        self.receipt_in(&second, &["init", "--no-man"]);
+        self.receipt_in(&second, &["fetch"]);
+        (remote, second)
+    }
+
     pub fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
