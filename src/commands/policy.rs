@@ -195,13 +195,12 @@ fn explain(
     let ref_name = ctx.ref_to_judge(ref_name.as_deref())?;
     let judged = audit(ctx, &Request { from, to, ref_name, policy_from })?;
     let commit = judged.commits.into_iter().find(|commit| commit.commit == to.to_hex());
-    let root = from.or(policy_from);
-    let text = match root {
-        Some(root) => ctx.store.file_at(root, POLICY_FILE).ok().flatten(),
-        None => None,
+    // The rules that it was judged by: its parent's, or those that stand in for them.
+    let own = from.and_then(|from| ctx.policy_at(from).ok().flatten());
+    let policy = match (own, policy_from) {
+        (None, Some(root)) => ctx.policy_at(root).ok().flatten(),
+        (own, _) => own,
     };
-    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-    let policy = text.and_then(|text| Policy::parse(&text).ok());
     let mut report = PolicyReport::new(judged.policy);
     let matched = commit.as_ref().map(|commit| commit.rules.clone()).unwrap_or_default();
     if let Some(policy) = policy {

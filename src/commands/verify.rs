@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -142,7 +143,7 @@ impl Report for Verified {
 /// Everything that the chains say, checked and folded.
 pub struct Picture {
     /// The entries.
-    pub history: History,
+    pub history: Rc<History>,
     /// What checking them gave.
     pub verdict: Verdict,
     /// The receipts.
@@ -184,7 +185,19 @@ impl Context {
 
     /// As [`Context::picture`], with all entries that must be here.
     fn picture_with(&self, trust: &TrustSet, named: &[Named]) -> anyhow::Result<Picture> {
-        let history = self.store.read_history()?;
+        self.picture_of(Rc::new(self.store.read_history()?), trust, named)
+    }
+
+    /// As [`Context::picture_with`], of a history that was read before.
+    ///
+    /// # Errors
+    /// When hashing fails.
+    pub fn picture_of(
+        &self,
+        history: Rc<History>,
+        trust: &TrustSet,
+        named: &[Named],
+    ) -> anyhow::Result<Picture> {
         let trees = self.trees_of_bound(&history)?;
         let verdict = verify::verify(
             &history,

@@ -1,5 +1,6 @@
 //! Everything that touches git: facts out, one guarded write in. The only place that knows gix.
 
+mod ancestry;
 mod artifacts;
 mod current;
 mod error;
@@ -36,19 +37,20 @@ use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
 
+pub use ancestry::RangeCommit;
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
 pub use landing::{Landing, Recovered, Settled};
-pub use merge::RangeCommit;
 pub use near::may_be_set_up;
 pub use notes::{NoteLine, NotesMove};
 pub use project_commit::Ident;
-pub use refs::{Head, RefMove};
+pub use refs::{Head, RefMove, is_ref_name};
 pub use session::{Session, SessionLock};
 pub use setup::{check_git_version, fetch_refspecs};
 pub use state::{ChainScope, host_name};
 pub use transport::Transfer;
+pub use tree::TreeEntry;
 pub use worktree::{Care, TreeChange, Worktree};
 pub use write::{Alone, Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats, RestsOn};
 

@@ -174,7 +174,7 @@ fn who_proposed_it_does_not_approve_it_and_neither_does_their_owner() {
     assert_eq!(project.codes(&project.since_root()), ["A704"]);
     let explained = project.repo.try_receipt(&["policy", "explain", "HEAD"]);
     let text = String::from_utf8_lossy(&explained.stdout).into_owned();
-    assert!(text.contains("bob@example.com would count"), "{text}");
+    assert!(text.contains("by bob@example.com signs"), "{text}");
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub struct ProposalState {
     pub superseded_by: Option<Digest>,
     /// Which lines are in which state.
     pub lines: LineStates,
+    /// Whether decisions about an earlier revision could not be carried over, as nobody here can tell which.
+    pub uncertain: bool,
     /// The decisions that count, in order, those that were carried over first.
     pub decisions: Vec<Decided>,
     /// The entries that say what of this very revision landed, in order.
@@ -114,6 +116,11 @@ impl ProposalState {
         LineStates { accepted: accepted.minus(&applied), rejected: rejected.minus(&applied), applied }
     }
 
+    /// The lines that were accepted, and rejected by nobody, after the first `count` decisions.
+    pub fn accepted_after(&self, count: usize) -> LineSet {
+        tally(self.decisions.iter().take(count)).0
+    }
+
     /// The lines that `principal` accepts by their latest word.
     pub fn accepted_by(&self, principal: &str) -> LineSet {
         tally(self.decisions.iter().filter(|decided| decided.principal == principal)).0
@@ -181,6 +188,7 @@ impl<'a> Proposals<'a> {
                     commit: folding.placed.link.commit,
                     made: folding.made.clone(),
                     superseded_by: folding.superseded_by.map(|newer| newer.entry.digest),
+                    uncertain: folding.uncertain,
                     lines: LineStates {
                         accepted: accepted.minus(&applied),
                         rejected: rejected.minus(&applied),
