@@ -110,8 +110,8 @@ fn without_tops(text: String, tops: &[&str]) -> String {
         while let Some(at) = rest.find(top) {
             let (before, after) = (&rest[..at], &rest[at + top.len()..]);
             let part_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
-            let whole =
-                !after.starts_with(part_of_name) && !before.ends_with(|c| part_of_name(c) || c == '/');
+            let whole = !after.starts_with(part_of_name)
+                && !before.ends_with(|c| part_of_name(c) || matches!(c, '/' | '>'));
             kept.push_str(before);
             kept.push_str(if whole { TOP } else { top });
             rest = after;

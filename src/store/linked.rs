@@ -84,7 +84,8 @@ impl Store {
             Some(head) => head,
             None => self.write_plain_commit(tree, &[], ("git receipt", ""), "replayed tree\n")?,
         };
-        self.add_worktree(&made.path, head, tree)?;
+        let admin = self.add_worktree(&made.path, head)?;
+        fill(&admin, &made.path, tree)?;
         Ok(made)
     }
 
@@ -94,17 +95,11 @@ impl Store {
     /// # Errors
     /// When there is something at `path`, or git cannot make it.
     pub fn new_worktree(&self, path: &Path, head: Oid, tree: Oid) -> Result<(), StoreError> {
-        let made = self.add_worktree(path, head, tree).and_then(|admin| {
-            let args = ["read-tree", "--reset", &head.to_hex()];
-            run(in_worktree(&admin, path, &args), &args)
-        });
-        match made {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                self.drop_worktree(path);
-                Err(error)
-            }
-        }
+        // What git refuses to make is somebody's.
+        let admin = self.add_worktree(path, head)?;
+        let index = ["read-tree", "--reset", &head.to_hex()];
+        let filled = fill(&admin, path, tree).and_then(|()| run(in_worktree(&admin, path, &index), &index));
+        filled.inspect_err(|_| self.drop_worktree(path))
     }
 
     /// Takes away a worktree that [`Store::new_worktree`] made just now.
@@ -159,8 +154,8 @@ impl Store {
         self.state_dir().join("reruns")
     }
 
-    /// Registers a worktree and fills it; returns its git directory.
-    fn add_worktree(&self, path: &Path, head: Oid, tree: Oid) -> Result<PathBuf, StoreError> {
+    /// Registers a worktree without files; returns its git directory.
+    fn add_worktree(&self, path: &Path, head: Oid) -> Result<PathBuf, StoreError> {
         let head = head.to_hex();
         let mut args: Vec<&OsStr> = CONFIG.iter().map(OsStr::new).collect();
         args.extend(["worktree", "add", "--quiet", "--detach", "--no-checkout"].map(OsStr::new));
@@ -169,11 +164,14 @@ impl Store {
         // A hook that we run in says where its own files are; none of that is about the new worktree.
         command.env_remove("GIT_WORK_TREE").env_remove("GIT_PREFIX");
         run(command, &["worktree", "add"])?;
-        let admin = admin_of(path)?;
-        let args = ["read-tree", "--reset", "-u", &tree.to_hex()];
-        run(in_worktree(&admin, path, &args), &args)?;
-        Ok(admin)
+        admin_of(path)
     }
+}
+
+/// Puts the files of a tree into a worktree that has none, and into its index.
+fn fill(admin: &Path, path: &Path, tree: Oid) -> Result<(), StoreError> {
+    let args = ["read-tree", "--reset", "-u", &tree.to_hex()];
+    run(in_worktree(admin, path, &args), &args)
 }
 
 /// No hook runs, every file is there, and submodules stay the empty folders that git makes of them.
