@@ -202,6 +202,13 @@ mod tests {
         ("[a-z]", prop::collection::vec(part, 0..5)).prop_map(|(first, rest)| first + &rest.concat())
     }
 
+    /// The same name with every digit another one.
+    fn shifted(name: &str) -> String {
+        let shift =
+            |c: char| c.to_digit(10).and_then(|digit| char::from_digit((digit + 1) % 10, 10)).unwrap_or(c);
+        name.chars().map(shift).collect()
+    }
+
     fn line(form: usize, name: &str, ms: u32) -> String {
         match form {
             0 => format!("test {name} ... ok\n"),
@@ -229,6 +236,9 @@ mod tests {
             one in name(), other in name(), form in 0_usize..8, ms in (0_u32..99, 0_u32..99),
         ) {
             let (a, b) = (normal(&line(form, &one, ms.0), &[]), normal(&line(form, &other, ms.1), &[]));
+            prop_assert_eq!(a == b, one == other, "{} {}", a, b);
+            let (other, ms) = (shifted(&one), (ms.0 + 1) % 99);
+            let b = normal(&line(form, &other, ms), &[]);
             prop_assert_eq!(a == b, one == other, "{} {}", a, b);
         }
     }

@@ -191,7 +191,7 @@ fn what_a_fork_inherits_does_not_depend_on_what_arrives_later() {
     let fork = repo.receipt(&["fork", &receipt, "--at", "4"]);
     let inherited = || repo.json(&["replay", &fork]).0["entries"][4]["state"].clone();
     let before = inherited();
-    // Another clone decides, with a clock that is far behind.
+    // Another clone decides about it.
     repo.receipt_in(&second, &["accept", &receipt, "--lines", "1"]);
     repo.receipt_in(&second, &["push"]);
     repo.receipt(&["fetch"]);
@@ -203,6 +203,50 @@ fn what_a_fork_inherits_does_not_depend_on_what_arrives_later() {
     let later = repo.receipt(&["fork", &receipt, "--at", &all.to_string()]);
     let (replayed, _) = repo.json(&["replay", &later]);
     assert_eq!(replayed["entries"][all]["state"]["proposal"]["accepted"], "1", "{replayed:#}");
+    let (verdict, code) = repo.verify();
+    assert_eq!(code, 0, "{verdict:#}");
+}
+
+#[test]
+fn what_arrives_later_and_belongs_before_stays_out_of_a_fork() {
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Shared"]);
+    let (_, second) = repo.share();
+    // A machine of its own, so that its chain is another one.
+    let home = repo.folder.path().join("bob");
+    std::fs::create_dir_all(&home).unwrap();
+    let bob = |args: &[&str]| {
+        let mut command = repo.command(PROGRAM, &second, args);
+        check({
+            command.env("HOME", &home);
+            command
+        })
+    };
+    bob(&["init", "--no-man"]);
+    let key = home.join(".config/git-receipt/keys/recorder.pub");
+    let trust = ["key", "trust", key.to_str().unwrap(), "--principal", "bob@example.com"];
+    repo.receipt(&trust);
+    repo.git(&["config", "user.email", "ann@example.com"]);
+    repo.receipt(&["key", "trust"]);
+    repo.git(&["add", ".receipts"]);
+    repo.git(&["commit", "-qm", "Keys"]);
+    bob(&["remark", &receipt, "-m", "meanwhile"]);
+    bob(&["push"]);
+    repo.receipt(&["remark", &receipt, "-m", "later"]);
+    let before = repo.receipt(&["fork", &receipt, "--at", "1"]);
+    repo.receipt(&["fetch"]);
+    let titles = |list: &Value| {
+        list.as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["title"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let shown = |receipt: &str| repo.json(&["show", receipt]).0;
+    assert_eq!(titles(&shown(&receipt)["steps"]), ["Shared", "meanwhile", "later"]);
+    assert_eq!(titles(&shown(&before)["inherited"]), ["Shared", "later"]);
+    let after = repo.receipt(&["fork", &receipt, "--at", "2"]);
+    assert_eq!(titles(&shown(&after)["inherited"]), ["Shared", "meanwhile", "later"]);
     let (verdict, code) = repo.verify();
     assert_eq!(code, 0, "{verdict:#}");
 }
