@@ -54,6 +54,16 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     }
 });
 
+/// What a program printed as text: bytes that are none stand as `\xff`, so that different ones stay different.
+pub fn text_of(output: &[u8]) -> String {
+    let mut text = String::with_capacity(output.len());
+    for chunk in output.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// Takes out of `output` what differs from one run to the next. `tops` are the places where the working tree was.
 ///
 /// Doing it again changes nothing.
@@ -95,7 +105,7 @@ fn settle(rule: &Regex, text: &str) -> String {
 /// Whether a name below a temporary folder looks as if a program had made it up.
 fn is_random(rules: &Rules, name: &str) -> bool {
     let Some(end) = rules.random.find(name) else { return false };
-    let has = |test: fn(&u8) -> bool| end.as_str().as_bytes().iter().any(|byte| test(byte));
+    let has = |test: fn(&u8) -> bool| end.as_str().as_bytes().iter().any(test);
     has(u8::is_ascii_digit) || (has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase))
 }
 
@@ -167,6 +177,12 @@ mod tests {
         assert_eq!(normal("at /work/it/src/a.rs:3", &tops), normal("at /tmp/rerun-1/src/a.rs:3", &tops));
         assert_eq!(normal("at /work/item", &tops), "at /work/item");
         assert_eq!(normal("at /home/work/it", &["/work/it"]), "at /home/work/it");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_stay_different() {
+        assert_eq!(text_of(b"a\xff\xc3b"), "a\\xff\\xc3b");
+        assert_ne!(text_of(b"\xfe"), text_of(b"\xff"));
     }
 
     #[test]

@@ -137,8 +137,8 @@ impl Store {
             let admin = self.common_dir().join("worktrees").join(ours);
             // git keeps there where the worktree is. Only a folder of our own name is taken away.
             let kept = fs::read_to_string(admin.join("gitdir")).unwrap_or_default();
-            let path =
-                Path::new(kept.trim()).parent().filter(|path| path.file_name() == Some(OsStr::new(ours)));
+            let link = admin.join(kept.trim());
+            let path = link.parent().filter(|path| path.file_name() == Some(OsStr::new(ours)));
             if let Some(path) = path {
                 remove_all(path)?;
                 cleared += 1;

@@ -205,6 +205,29 @@ fn nothing_runs_without_a_yes_and_the_command_is_shown_harmless() {
     assert!(said(&unknown).contains("recorded no gate `other`"), "{}", said(&unknown));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_person_on_a_terminal_is_asked_and_anything_but_yes_is_a_no() {
+    use std::io::Write as _;
+    let (repo, receipt) = gated("touch \"$HOME/ran\"\n");
+    let ran = repo.home().join("ran");
+    for (answer, code, runs) in [("n\n", 2, false), ("\n", 2, false), ("y\n", 0, true)] {
+        std::fs::remove_file(&ran).unwrap_or_default();
+        let line = format!("{PROGRAM} replay {receipt} --rerun");
+        let mut command = repo.command("script", &repo.path, &["-qec", &line, "/dev/null"]);
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let Ok(mut child) = spawned else {
+            println!("skipped: no `script` here");
+            return;
+        };
+        child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.contains("run this command? [y/N]") && shown.contains("sh suite.sh"), "{shown}");
+        assert_eq!((output.status.code(), ran.exists()), (Some(code), runs), "{answer:?}: {shown}");
+    }
+}
+
 #[test]
 fn commands_of_an_unknown_signer_do_not_run_for_a_yes_given_beforehand() {
     let (repo, receipt) = gated("echo ran\n");

@@ -7,10 +7,12 @@ use similar::{Algorithm, TextDiff};
 use super::run::{Ran, spellings};
 use crate::commands::Context;
 use crate::domain::fact::data::GateChecked;
-use crate::domain::normal::normal;
+use crate::domain::normal::{normal, text_of};
 
 /// Lines of a diff that are shown and recorded.
 const LINES_MAX: usize = 200;
+/// Characters of each of them.
+const LINE_MAX: usize = 1_000;
 
 /// What comparing gave.
 pub struct Compared {
@@ -66,9 +68,17 @@ fn alike(ctx: &Context, recorded: &[u8], ran: &Ran) -> anyhow::Result<(String, S
     let here = ctx.store.work_dir().map(spellings).unwrap_or_default();
     let tops = |paths: &[String], output: &[u8]| {
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        normal(&String::from_utf8_lossy(output), &paths)
+        normal(&text_of(output), &paths)
     };
     Ok((tops(&here, recorded), tops(&ran.tops, &printed.bytes)))
+}
+
+/// A line that is no longer than people read.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 fn difference(before: &str, now: &str) -> String {
@@ -76,10 +86,8 @@ fn difference(before: &str, now: &str) -> String {
     config.algorithm(Algorithm::Myers).timeout(Duration::from_secs(2));
     let diff = config.diff_lines(before, now);
     let text = diff.unified_diff().context_radius(3).header("recorded", "now").to_string();
-    let mut lines: Vec<&str> = text.lines().collect();
-    let left_out = lines.len().saturating_sub(LINES_MAX);
-    lines.truncate(LINES_MAX);
-    let mut text = lines.join("\n") + "\n";
+    let left_out = text.lines().count().saturating_sub(LINES_MAX);
+    let mut text: String = text.lines().take(LINES_MAX).map(|line| cut(line) + "\n").collect();
     if left_out > 0 {
         text.push_str(&format!("[{left_out} lines left out here]\n"));
     }
