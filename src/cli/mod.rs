@@ -94,6 +94,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Verify(commands::verify::Args),
     #[allow(missing_docs)]
+    Replay(commands::replay::Args),
+    #[allow(missing_docs)]
+    Fork(commands::fork::Args),
+    #[allow(missing_docs)]
     Key(commands::key::Args),
     #[allow(missing_docs)]
     Import(commands::import::Args),
@@ -158,6 +162,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Trace(_)
             | Command::Verify(_)
             | Command::Diff(_)
+            | Command::Replay(commands::replay::Args { rerun: None, .. })
             | Command::Preview(_)
     );
     let pager = looks && env.stdout_is_terminal && !cli.no_pager && !cli.json && !cli.jsonl;
@@ -171,7 +176,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{apply, audit, decide, diff, policy, preview, propose};
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{hooks, share, show, snapshot, status, verify};
+    use commands::{fork, hooks, replay, share, show, snapshot, status, verify};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -239,6 +244,14 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::List(args) => finish(&list::run(&ctx, &args)?, output),
         Command::Trace(args) => finish(&log::trace(&ctx, &args)?, output),
         Command::Verify(args) => finish(&verify::run(&ctx, &args)?, output),
+        Command::Replay(args) => {
+            let talk = commands::replay::rerun::Talk {
+                say: |line| ui::talk("rerun", &ui::safe(line)),
+                ask: |question| ui::confirm(&ui::safe(question)),
+            };
+            finish(&replay::run(&ctx, &args, &talk)?, output)
+        }
+        Command::Fork(args) => finish(&fork::run(&ctx, &args)?, output),
         Command::Key(args) => finish(&key::run(&ctx, &args)?, output),
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
         Command::Push(args) => finish(&share::push(&ctx, &args)?, output),

@@ -174,6 +174,19 @@ pub fn talk(kind: &str, text: &str) {
     let _ = writeln!(io::stderr().lock(), "{kind}: {text}");
 }
 
+/// Asks the person for a yes. Everything else is a no, the end of input too.
+///
+/// # Errors
+/// When there is nobody to ask after all.
+pub fn confirm(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

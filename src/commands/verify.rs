@@ -210,11 +210,16 @@ impl Context {
                 threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
         );
+        let folded = self
+            .around(trust, |around| fold::fold(&history.links, &verdict.counted, &verdict.strangers, around));
+        Ok(Picture { history, verdict, folded })
+    }
+
+    /// Calls `fold` with what folding needs to know besides the entries.
+    pub(super) fn around<T>(&self, trust: &TrustSet, fold: impl FnOnce(&fold::Around<'_>) -> T) -> T {
         let principal = |key: &_| trust.principal_of(key);
         let carried = |from: &_, to: &_| self.carried(from, to);
-        let around = fold::Around { principal_of: &principal, carried: &carried };
-        let folded = fold::fold(&history.links, &verdict.counted, &verdict.strangers, &around);
-        Ok(Picture { history, verdict, folded })
+        fold(&fold::Around { principal_of: &principal, carried: &carried })
     }
 
     /// The trees of the commits that bindings name, as far as those are here.

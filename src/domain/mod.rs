@@ -13,6 +13,7 @@ pub mod invisible;
 pub mod lines;
 mod lines_of_text;
 pub mod money;
+pub mod normal;
 pub mod policy;
 pub mod presence;
 pub mod redact;

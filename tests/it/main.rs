@@ -4,6 +4,7 @@ mod audit;
 mod bits;
 mod documents;
 mod foreign;
+mod forks;
 mod heads;
 #[cfg(unix)]
 mod hook_files;
@@ -15,6 +16,8 @@ mod landing;
 mod places;
 mod proposals;
 mod record;
+mod replay;
+mod reruns;
 mod sessions;
 mod sharing;
 mod support;

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod generated;
 mod policy;
 mod proposals;
+mod replay;
 mod text;
 
 use serde::Serialize;

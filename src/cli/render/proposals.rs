@@ -122,15 +122,20 @@ impl Render for Previewed {
             let lines = format!("lines {} no longer fit", conflict.lines);
             text.line(format!("{} in {}: {}", text.bad(&lines), safe(&conflict.path), conflict.why));
         }
-        for line in safe_lines(self.patch.trim_end_matches('\n')).lines() {
-            let shown = match line.as_bytes().first() {
-                Some(b'+') => text.good(line),
-                Some(b'-') => text.bad(line),
-                Some(b'@') => text.dim(line),
-                _ => line.to_owned(),
-            };
-            text.exact(shown);
-        }
+        patch(text, &self.patch, "");
+    }
+}
+
+/// A unified diff, each line behind `indent`.
+pub(super) fn patch(text: &mut Text, patch: &str, indent: &str) {
+    for line in safe_lines(patch.trim_end_matches('\n')).lines() {
+        let shown = match line.as_bytes().first() {
+            Some(b'+') => text.good(line),
+            Some(b'-') => text.bad(line),
+            Some(b'@') => text.dim(line),
+            _ => line.to_owned(),
+        };
+        text.exact(format!("{indent}{shown}"));
     }
 }
 

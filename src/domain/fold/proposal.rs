@@ -133,13 +133,14 @@ impl ProposalState {
 }
 
 /// The proposals of a receipt while it is being folded.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Proposals<'a> {
     /// By the digest of their entries.
     all: BTreeMap<Digest, Folding<'a>>,
     lost: Vec<(&'a Placed<'a>, String)>,
 }
 
+#[derive(Clone)]
 struct Folding<'a> {
     placed: &'a Placed<'a>,
     made: &'a Proposal,
@@ -205,6 +206,10 @@ impl<'a> Proposals<'a> {
             .collect();
         states.sort_by_key(|state| (state.made.revision, state.entry.chain, state.entry.seq));
         states
+    }
+
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.all.contains_key(digest)
     }
 
     pub(super) fn take_lost(&mut self) -> Vec<(&'a Placed<'a>, String)> {
