@@ -89,6 +89,7 @@ class Landed:
         tree = self.git("write-tree", env=index)
         commit = self.git("commit-tree", tree, "-p", start, "-m", "A policy")
         self.git("update-ref", "refs/heads/policy", commit)
+        self.git("config", "receipt.defaultBranch", "refs/heads/policy")
 
     def land(self, tree, number):
         """One commit of it; returns the receipt."""

@@ -454,7 +454,8 @@ impl Context {
         let known: HashSet<(ReceiptId, EntryRef)> =
             entries.filter_map(|entry| Some((entry.body.receipt?, entry.reference()))).collect();
         for (commit, text) in notes {
-            for line in text.lines() {
+            // Git joins notes that it copies together by an empty line.
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 let there = line.split_once(' ').and_then(|(receipt, entry)| {
                     let named = (receipt.parse().ok()?, entry.parse().ok()?);
                     known.get(&named)

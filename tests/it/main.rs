@@ -14,6 +14,8 @@ mod keys;
 mod kills;
 mod landing;
 mod places;
+#[cfg(unix)]
+mod policy_story;
 mod proposals;
 mod record;
 mod replay;

@@ -232,14 +232,16 @@ impl Walk<'_> {
         }
         self.report.required = true;
         let judged = self.evidence_for(&change, known, policy, &rules)?;
-        let mut weakest: Option<policy::Grade> = None;
+        let (mut weakest, mut without): (Option<policy::Grade>, bool) = (None, false);
         for ((number, rule), judged) in rules.into_iter().zip(judged) {
             if change.evil && matches!(rule.receipt, Requirement::Accepted(_)) && judged.grade.is_none() {
                 self.find(evil(&said.commit, number, rule));
             }
             said.rules.push(number);
-            // Whatever rule had to rely on the least.
+            // Whatever rule had to rely on the least; a rule that found nothing relied on nothing.
             weakest = weakest.into_iter().chain(judged.grade).min();
+            let asks = change.scope == Scope::Change && !matches!(rule.receipt, Requirement::None);
+            without |= asks && judged.grade.is_none() && !judged.findings.is_empty();
             said.receipts.extend(judged.receipts.iter().map(ToString::to_string));
             said.approved_by.extend(judged.approved_by);
             said.gates.extend(judged.gates);
@@ -247,7 +249,7 @@ impl Walk<'_> {
                 self.find(finding);
             }
         }
-        said.grade = weakest.into();
+        said.grade = weakest.filter(|_| !without).into();
         for list in [&mut said.receipts, &mut said.approved_by] {
             list.sort();
             list.dedup();
