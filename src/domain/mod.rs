@@ -16,6 +16,7 @@ pub mod money;
 pub mod policy;
 pub mod presence;
 pub mod redact;
+pub mod review;
 pub mod revoked;
 pub mod secret_paths;
 pub mod signers;
