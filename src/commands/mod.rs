@@ -29,6 +29,7 @@ pub mod proposal;
 pub mod propose;
 pub mod record;
 pub mod remark;
+pub mod review;
 pub mod run;
 pub mod share;
 pub mod show;
