@@ -15,6 +15,8 @@ mod landing;
 mod places;
 mod proposals;
 mod record;
+#[cfg(unix)]
+mod review;
 mod sessions;
 mod sharing;
 mod support;
