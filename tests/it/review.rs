@@ -238,7 +238,7 @@ fn whatever_ends_it_puts_the_terminal_right_and_keeps_what_was_decided() {
         assert_eq!(mode & 0o777, 0o600);
 
         let screen = Screen::start(&repo, &["review", "@"], &[]);
-        screen.press("", "2 decisions of an earlier review");
+        screen.press("", "kept, unsigned: 2");
         screen.press("y", "1 accepted, 1 rejected, 1 undecided");
         screen.press("qd", "discarded");
         assert_eq!(screen.end().0, 0);
@@ -366,7 +366,7 @@ fn answers_that_run_out_sign_nothing_and_are_kept() {
     assert!(out.contains("nothing signed") && out.contains("kept"), "{out}");
     assert_eq!(standing(&repo, &receipt)["pending"], "1-3");
     let (_, out, err) = answer(&repo, &["review", "@"], "y\ny\ns\n");
-    assert!(err.contains("2 decisions of an earlier review"), "{err}");
+    assert!(err.contains("kept, unsigned: 2"), "{err}");
     assert!(out.contains("accepted lines 1,3") && out.contains("rejected lines 2"), "{out}{err}");
 }
 
@@ -409,7 +409,7 @@ fn what_changed_meanwhile_is_told_and_nothing_is_signed_over_it() {
 
     // What was kept is taken up without it; then the same key says something else from another terminal.
     let screen = Screen::start(&repo, &["review", "@"], &[]);
-    screen.press("", "1 decisions of an earlier");
+    screen.press("", "kept, unsigned: 1");
     screen.press("y", "1 rejected, 2 undecided");
     repo.receipt(&["accept", &receipt, "--lines", "1"]);
     screen.press("qs", "meanwhile");
@@ -500,9 +500,9 @@ fn ten_thousand_lines_answer_at_once() {
     }
     screen.press("G", "L10000");
     screen.press("/line 5000 was\r", ">  L05000");
-    screen.press("a", "accepted 9900 lines");
+    screen.press("a", "accepted, lines of this file: 9900");
     screen.press("u", "100 accepted, 9900 undecided");
-    screen.press("d", "rejected 9900 lines");
+    screen.press("d", "rejected, lines of this file: 9900");
     let took = began.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
     screen.press("qs", "rejected lines 101-10000");

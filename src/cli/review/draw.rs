@@ -106,7 +106,7 @@ pub fn leaving(model: &Model) -> Vec<String> {
 /// What there is to choose from at the beginning.
 pub fn offer(model: &Model) -> Vec<String> {
     vec![
-        format!("{} decisions of an earlier review were kept, unsigned", model.kept()),
+        format!("decisions of an earlier review that were kept, unsigned: {}", model.kept()),
         "y  take them up".into(),
         "n  start anew".into(),
     ]

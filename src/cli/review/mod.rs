@@ -1,7 +1,7 @@
 //! `git receipt review` on a terminal: a screen, or questions and answers in plain text.
 //!
-//! [`model`] is the review as a value that keys change. [`screen`] feeds it keys and [`draw`]s it, [`prompt`] asks in
-//! its place. What was said is signed, kept or forgotten here, once either is done.
+//! `model` is the review as a value that keys change. `screen` feeds it keys and `draw`s it, `prompt` asks in its place.
+//! What was said is signed, kept or forgotten here, once either is done.
 
 pub mod draw;
 mod input;

@@ -484,7 +484,7 @@ impl Model {
         if !self.go_to_open(end) {
             self.at = end - 1;
         }
-        self.message = format!("{word} {count} lines");
+        self.message = format!("{word}, lines of this file: {count}");
     }
 
     /// Says something about lines, as one step that can be taken back.
