@@ -31,6 +31,7 @@
 
 mod capture;
 mod copy;
+mod interrupts;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(unix)]
@@ -51,6 +52,7 @@ use std::{
 };
 
 pub use capture::{Capture, Captured};
+pub use interrupts::{Interrupts, Line, Waited};
 #[cfg(not(unix))]
 pub use portable::Hold;
 #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod render;
+pub mod review;
 pub mod ui;
 
 use std::ffi::OsString;
@@ -77,6 +78,8 @@ pub enum Command {
     Accept(commands::decide::AcceptArgs),
     #[allow(missing_docs)]
     Reject(commands::decide::RejectArgs),
+    #[allow(missing_docs)]
+    Review(commands::review::Args),
     #[allow(missing_docs)]
     Apply(commands::apply::Args),
     #[allow(missing_docs)]
@@ -236,6 +239,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Preview(args) => finish(&preview::run(&ctx, &args)?, output),
         Command::Accept(args) => finish(&decide::accept(&ctx, &args)?, output),
         Command::Reject(args) => finish(&decide::reject(&ctx, &args)?, output),
+        Command::Review(args) => finish(&review::run(&ctx, &args, output.color)?, output),
         Command::Apply(args) => finish(&apply::run(&ctx, &args)?, output),
         Command::Policy(args) => finish(&policy::run(&ctx, &args)?, output),
         Command::Audit(args) => audited(&audit::run(&ctx, &args)?, output),

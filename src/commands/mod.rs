@@ -31,6 +31,7 @@ pub mod propose;
 pub mod record;
 pub mod remark;
 pub mod replay;
+pub mod review;
 pub mod run;
 pub mod share;
 pub mod show;

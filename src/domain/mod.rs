@@ -17,6 +17,7 @@ pub mod normal;
 pub mod policy;
 pub mod presence;
 pub mod redact;
+pub mod review;
 pub mod revoked;
 pub mod secret_paths;
 pub mod signers;

@@ -32,6 +32,7 @@ mod state;
 mod touched;
 mod transport;
 mod tree;
+mod unsigned;
 mod worktree;
 mod write;
 

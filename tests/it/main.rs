@@ -20,6 +20,8 @@ mod proposals;
 mod record;
 mod replay;
 mod reruns;
+#[cfg(unix)]
+mod review;
 mod sessions;
 mod sharing;
 mod support;

@@ -3,7 +3,7 @@
 pub mod audit;
 pub mod generated;
 mod policy;
-mod proposals;
+pub mod proposals;
 mod replay;
 mod text;
 

@@ -123,7 +123,12 @@ impl ProposalState {
 
     /// The lines that `principal` accepts by their latest word.
     pub fn accepted_by(&self, principal: &str) -> LineSet {
-        tally(self.decisions.iter().filter(|decided| decided.principal == principal)).0
+        self.said_by(principal).0
+    }
+
+    /// The lines that `principal` accepts and those that they reject, by their latest word.
+    pub fn said_by(&self, principal: &str) -> (LineSet, LineSet) {
+        tally(self.decisions.iter().filter(|decided| decided.principal == principal))
     }
 
     /// The decisions without which some of `lines` would not be accepted, in order.
