@@ -1,6 +1,7 @@
 //! The program from outside: real repositories, real git, real `ssh-keygen`.
 
 mod audit;
+mod audit_attacks;
 mod bits;
 mod documents;
 mod foreign;

@@ -12,7 +12,7 @@ use crate::domain::fact::Fact;
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::{Oid, ReceiptId};
-use crate::domain::lines::Files;
+use crate::domain::lines::{self, Content, Files};
 use crate::domain::policy::Grade;
 use crate::store::RangeCommit;
 
@@ -249,36 +249,27 @@ impl<'a> Search<'a> {
         Ok(false)
     }
 
-    /// Whether the files that a proposal leads to are, where the commit has the like, at least as near to the commit's:
-    /// everything that it adds is there.
+    /// Whether all that a proposal's accepted lines add on their own base is in the commit as well, file by file.
     fn shows(&self, at: usize, loaded: &Loaded) -> bool {
         let (_, proposal) = self.known.candidate(at);
         let lines = proposal.lines.accepted.union(&proposal.lines.applied);
-        let mut files = loaded.table.files().iter().filter(|file| file.all().intersects(&lines));
-        files.all(|file| match (loaded.proposed.get(&file.path), self.after.get(&file.path)) {
-            (Some(proposed), Some(there)) => {
-                self.adds_only_known_lines(loaded, file.base_path(), proposed.oid, there.oid)
-            }
+        let store = &self.ctx.store;
+        // One whose table is wrong or not here shows nothing, and says so where it is put on the parent.
+        let edits = loaded.change(store).ok().and_then(|change| lines::apply(&change, &lines, store).ok());
+        let Some(edits) = edits else { return false };
+        let read = |oid: Oid| store.blob(oid).ok().flatten().unwrap_or_default();
+        edits.iter().all(|(path, written)| match (written, self.after.get(path)) {
             (None, there) => there.is_none(),
             (Some(_), None) => false,
+            (Some(written), Some(there)) => {
+                let base = loaded.base.get(path).map(|file| read(file.oid)).unwrap_or_default();
+                let new = match &written.content {
+                    Content::Blob(oid) => read(*oid),
+                    Content::Bytes(bytes) => bytes.clone(),
+                };
+                adds_only(&base, &new, &read(there.oid))
+            }
         })
-    }
-
-    /// Whether each line that is in `proposed` and not in the base is in `there`.
-    fn adds_only_known_lines(
-        &self,
-        loaded: &Loaded,
-        base: Option<&GitPath>,
-        proposed: Oid,
-        there: Oid,
-    ) -> bool {
-        let read = |oid: Oid| self.ctx.store.blob(oid).ok().flatten().unwrap_or_default();
-        let base = base.and_then(|path| loaded.base.get(path)).map(|file| read(file.oid)).unwrap_or_default();
-        let (proposed, there) = (read(proposed), read(there));
-        let lines =
-            |bytes: &'_ [u8]| bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<BTreeSet<_>>();
-        let (base, there) = (lines(&base), lines(&there));
-        lines(&proposed).difference(&base).all(|line| there.contains(line))
     }
 
     /// Whether some of these lines landed in what led to the commit: once there, an acceptance is used up, and who
@@ -364,6 +355,15 @@ fn acceptors(proposal: &ProposalState, lines: &LineSet) -> Vec<BTreeSet<String>>
         groups = split;
     }
     groups.into_iter().map(|(_, by)| by).collect()
+}
+
+/// Whether each line that is in `new` and not in `base` is in `there`.
+fn adds_only(base: &[u8], new: &[u8], there: &[u8]) -> bool {
+    let lines = |bytes: &'_ [u8]| -> BTreeSet<Vec<u8>> {
+        bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+    };
+    let (base, there) = (lines(base), lines(there));
+    lines(new).difference(&base).all(|line| there.contains(line))
 }
 
 fn note_missing(evidence: &mut Evidence, receipt: &Receipt, error: &LoadError) {
