@@ -17,9 +17,8 @@ pub fn man_page() -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     let man = clap_mangen::Man::new(parser.clone()).title("GIT-RECEIPT").section("1").manual("Git Manual");
     man.render(&mut page)?;
-    for command in parser.get_subcommands().filter(|command| !command.is_hide_set()) {
-        let name = format!("git receipt {}", command.get_name());
-        let named = command.clone().bin_name(name.clone()).display_name(name.clone());
+    for (name, command) in commands(&parser) {
+        let named = command.bin_name(name.clone()).display_name(name.clone());
         let part = clap_mangen::Man::new(named);
         page.extend_from_slice(format!(".SH \"{}\"\n", name.to_uppercase()).as_bytes());
         part.render_synopsis_section(&mut page)?;
@@ -129,18 +128,25 @@ fn reference() -> String {
         "# Commands\n\nMade from the program's own help by `git receipt generate reference docs`.\n\n",
     );
     text.push_str(&format!("```text\n{}\n```\n", plain(&parser.render_long_help().to_string())));
-    let names: Vec<String> = parser
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .map(|command| command.get_name().to_owned())
-        .collect();
-    for name in names {
-        let Some(command) = parser.find_subcommand_mut(&name) else { continue };
-        let mut command = command.clone().bin_name(format!("git receipt {name}")).term_width(100);
-        let help = plain(&command.render_long_help().to_string());
-        text.push_str(&format!("\n## `git receipt {name}`\n\n```text\n{help}\n```\n"));
+    for (name, command) in commands(&parser) {
+        let help = plain(&command.bin_name(name.clone()).term_width(100).render_long_help().to_string());
+        text.push_str(&format!("\n## `{name}`\n\n```text\n{help}\n```\n"));
     }
     text
+}
+
+/// Every command that is shown, by its full name, each followed by the commands under it.
+fn commands(parser: &clap::Command) -> Vec<(String, clap::Command)> {
+    let mut found = Vec::new();
+    let shown = |command: &&clap::Command| !command.is_hide_set() && command.get_name() != "help";
+    for command in parser.get_subcommands().filter(shown) {
+        let name = format!("git receipt {}", command.get_name());
+        found.push((name.clone(), command.clone()));
+        for below in command.get_subcommands().filter(shown) {
+            found.push((format!("{name} {}", below.get_name()), below.clone()));
+        }
+    }
+    found
 }
 
 fn plain(help: &str) -> String {
