@@ -188,7 +188,7 @@ impl Context {
         self.picture_of(Rc::new(self.store.read_history()?), trust, named)
     }
 
-    /// As [`Context::picture_with`], of a history that was read before.
+    /// As [`Context::picture`], of a history that was read before, with all entries that must be here.
     ///
     /// # Errors
     /// When hashing fails.
