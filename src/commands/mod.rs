@@ -18,6 +18,7 @@ pub mod hooks;
 pub mod import;
 pub mod init;
 pub mod key;
+mod landing;
 pub mod lines_view;
 pub mod list;
 pub mod log;

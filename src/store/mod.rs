@@ -45,6 +45,7 @@ pub use error::StoreError;
 pub use hooks::HookFolder;
 pub use landing::{Landing, Recovered, Settled};
 pub use linked::TemporaryWorktree;
+pub use merge::Merged;
 pub use near::may_be_set_up;
 pub use notes::{NoteLine, NotesMove};
 pub use project_commit::Ident;
