@@ -32,6 +32,7 @@ pub mod propose;
 pub mod record;
 pub mod remark;
 pub mod replay;
+pub mod rollback;
 pub mod run;
 pub mod share;
 pub mod show;

@@ -43,7 +43,7 @@ pub use ancestry::RangeCommit;
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
-pub use landing::{Landing, Recovered, Settled};
+pub use landing::{Landing, Recovered, Settled, Way};
 pub use linked::TemporaryWorktree;
 pub use merge::Merged;
 pub use near::may_be_set_up;
