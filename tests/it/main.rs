@@ -18,6 +18,7 @@ mod proposals;
 mod record;
 mod replay;
 mod reruns;
+mod rollback;
 mod sessions;
 mod sharing;
 mod support;

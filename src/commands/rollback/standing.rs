@@ -23,6 +23,11 @@ pub struct Piece<'p> {
 }
 
 impl Piece<'_> {
+    /// Whether something of it was taken back.
+    pub fn is_touched(&self) -> bool {
+        self.gone || !self.back.is_empty()
+    }
+
     /// Whether something of it is still there.
     pub fn stands(&self) -> bool {
         let lines_left =

@@ -15,6 +15,8 @@ use crate::store::Merged;
 pub struct Undoing<'p> {
     /// What is taken back, the newest first.
     pub taken: Vec<Taken<'p>>,
+    /// Its lines, where all that is left was wanted and others are taken back already.
+    pub rest: Option<LineSet>,
     /// The tree without it, or the files that conflict.
     pub merged: Merged,
 }
@@ -45,7 +47,13 @@ pub fn undo<'p>(
     lines: Option<&LineSet>,
 ) -> anyhow::Result<Undoing<'p>> {
     let standing = Standing::of(ctx, picture, receipt, on.commit)?;
+    let (revision, some_back) = (standing.revision(), standing.pieces.iter().any(Piece::is_touched));
     let taken = chosen(standing, lines)?;
+    let rest = taken.iter().try_fold(LineSet::default(), |all, one| {
+        let numbered = one.piece.landed.as_ref().filter(|(at, _)| Some(*at) == revision);
+        numbered.and(one.lines.as_ref()).map(|lines| all.union(lines))
+    });
+    let rest = rest.filter(|_| some_back && lines.is_none());
     let mut tree = on.tree;
     for one in &taken {
         let (base, theirs) = sides(ctx, receipt, one)?;
@@ -54,10 +62,10 @@ pub fn undo<'p>(
         }
         match ctx.store.merge_trees(base, tree, theirs)? {
             Merged::Clean(merged) => tree = merged,
-            conflicts @ Merged::Conflicts(_) => return Ok(Undoing { taken, merged: conflicts }),
+            conflicts @ Merged::Conflicts(_) => return Ok(Undoing { taken, rest, merged: conflicts }),
         }
     }
-    Ok(Undoing { taken, merged: Merged::Clean(tree) })
+    Ok(Undoing { taken, rest, merged: Merged::Clean(tree) })
 }
 
 /// What is to be taken back of what stands.
