@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::commands::Context;
 use crate::commands::proposal::LoadError;
+use crate::commands::rollback::rollback_again;
 use crate::commands::target::Target;
 use crate::commands::verify::Picture;
-use crate::commands::{Context, UserError, rollback};
 use crate::domain::chain::SignedEntry;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{LinesApplied, Proposal, ReplayForm, RollbackApplied, SnapshotTaken};
@@ -245,7 +246,14 @@ impl Checker<'_> {
                 Err(error) => problems.wrong.push(error.to_string()),
             }
         }
-        problems.judged(rollback_again(self.ctx, self.picture, receipt, rolled));
+        let stated = receipt.takes_back.iter().map(|known| &known.said);
+        let agree = stated.filter(|said| said.commit == rolled.commit).all(|said| {
+            (said.of, said.from_tree, said.to_tree) == (rolled.of, rolled.from_tree, rolled.to_tree)
+        });
+        if !agree {
+            problems.wrong.push("the entries about this rollback do not agree".into());
+        }
+        problems.judged(rollback_again(self.ctx, self.picture, receipt, rolled.commit));
         rolled.to_tree
     }
 
@@ -273,30 +281,6 @@ impl Checker<'_> {
             None => problems.wrong.push("its lines cannot be worked out, as their table is wrong".into()),
         }
     }
-}
-
-/// Whether the three-way merges that a rollback is give its tree again.
-///
-/// The one place for it. What the entry states is held against the objects by [`Checker::rollback`].
-fn rollback_again(
-    ctx: &Context,
-    picture: &Picture,
-    by: &Receipt,
-    rolled: &RollbackApplied,
-) -> Result<(), LoadError> {
-    // Several entries about one commit say it together.
-    let said: Vec<&RollbackApplied> =
-        by.takes_back.iter().map(|known| &known.said).filter(|said| said.commit == rolled.commit).collect();
-    if said
-        .iter()
-        .any(|said| (said.of, said.from_tree, said.to_tree) != (rolled.of, rolled.from_tree, rolled.to_tree))
-    {
-        return Err(LoadError::Wrong("the entries about this rollback do not agree".into()));
-    }
-    rollback::again(ctx, picture, by, &said).map_err(|error| match error.downcast_ref::<UserError>() {
-        Some(UserError { message, code: 4, .. }) => LoadError::Withheld(message.clone()),
-        _ => LoadError::Wrong(format!("{error:#}")),
-    })
 }
 
 /// The receipt that an entry is about: for what a fork inherited another one.

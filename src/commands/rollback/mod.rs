@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use self::effects::Effect;
 pub use self::restore::Restored;
-pub use self::undo::again;
+pub use self::undo::rollback_again;
 
 use self::undo::Undoing;
 use super::landing::{self, Commission, Site, Story, message_of};
@@ -145,8 +145,18 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
             "`git log` shows what took it away",
         ));
     }
-    let rollback =
-        Rollback { ctx, picture: &picture, receipt, site: &site, lines, undoing: &undoing, to_tree, args };
+    // What was taken back before is not taken back once more, and the entry must not say so.
+    let stated = lines.or_else(|| undoing.rest.clone());
+    let rollback = Rollback {
+        ctx,
+        picture: &picture,
+        receipt,
+        site: &site,
+        lines: stated,
+        undoing: &undoing,
+        to_tree,
+        args,
+    };
     let not_taken_back = effects::effects(ctx, &picture, receipt, 0)?;
     let (how, own, commit) = rollback.happen()?;
     ctx.tell_effects(&not_taken_back);
@@ -219,7 +229,7 @@ impl Rollback<'_> {
             author: Ident { name, email, time: None },
             settled: &[],
         };
-        let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(self.opening(&summary)));
+        let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(self.opening(&summary)?));
         let opening = self.cites().into_iter().fold(opening, Draft::citing);
         let mut story = Told { rollback: self, own, applied: 0 };
         let about = (self.picture, self.receipt.id);
@@ -260,9 +270,9 @@ impl Rollback<'_> {
         }
     }
 
-    fn opening(&self, summary: &str) -> ReceiptOpened {
+    fn opening(&self, summary: &str) -> anyhow::Result<ReceiptOpened> {
         let (site, ctx) = (self.site, self.ctx);
-        ReceiptOpened {
+        Ok(ReceiptOpened {
             task: self.args.message.clone().unwrap_or_else(|| summary.to_owned()).into(),
             summary: summary.to_owned(),
             mode: None,
@@ -271,8 +281,7 @@ impl Rollback<'_> {
                 commit: site.parent.commit,
                 tree: site.parent.tree,
                 branch: site.head.branch.as_deref().map(super::open::short),
-                // It rests on HEAD alone. Where git cannot tell, local edits are taken to be there.
-                dirty: ctx.store.is_dirty().unwrap_or(true),
+                dirty: ctx.store.is_dirty()?,
             }),
             task_type: Some("rollback".into()),
             agent: None,
@@ -280,7 +289,7 @@ impl Rollback<'_> {
             forked_from: None,
             estimate: None,
             envelope: None,
-        }
+        })
     }
 
     /// Everything that is known of the receipt that is taken back.

@@ -183,7 +183,7 @@ fn find<'p>(ctx: &Context, picture: &'p Picture, to: &str) -> anyhow::Result<Poi
         let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps).map(|step| (step, 0));
         let own = receipt.steps[..=n].iter().enumerate().map(|(at, step)| (step, at + 1));
         let found =
-            inherited.chain(own).filter_map(|(step, next)| point(picture, receipt, step, next)).last();
+            inherited.chain(own).filter_map(|(step, next)| point(picture, receipt, step, next)).next_back();
         return found.ok_or_else(|| {
             user_error(
                 format!("receipt `{}` has no snapshot up to entry {n}", receipt.id),

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 
 use super::standing::{Piece, Standing};
+use crate::commands::proposal::LoadError;
 use crate::commands::verify::Picture;
 use crate::commands::{Context, UserError, user_error};
 use crate::domain::fact::data::{RollbackApplied, TreeAt};
@@ -182,16 +183,28 @@ pub fn conflict(id: ReceiptId, paths: &[GitPath], chose_lines: bool) -> anyhow::
     UserError { message, hint: Some(hint), code: 3 }.into()
 }
 
-/// Whether taking back what an entry says, upon the commit that it says, gives the tree that it says.
+/// Whether taking back what a receipt says upon the commit that it says gives the tree that it says: the one place where
+/// rollbacks are worked out again, for `replay --check` and `audit`.
 ///
 /// # Errors
-/// Exit code 4 in the error where something is not here; any other error says what differs.
-pub fn again(
+/// When it gives something else, or something that it takes is not here.
+pub fn rollback_again(
     ctx: &Context,
     picture: &Picture,
     by: &Receipt,
-    said: &[&RollbackApplied],
-) -> anyhow::Result<()> {
+    commit: Option<Oid>,
+) -> Result<(), LoadError> {
+    // Several entries about one commit say it together.
+    let stated = by.takes_back.iter().map(|known| &known.said).filter(|said| said.commit == commit);
+    again(ctx, picture, by, &stated.collect::<Vec<_>>()).map_err(|error| {
+        match error.downcast_ref::<UserError>() {
+            Some(UserError { message, code: 4, .. }) => LoadError::Withheld(message.clone()),
+            _ => LoadError::Wrong(format!("{error:#}")),
+        }
+    })
+}
+
+fn again(ctx: &Context, picture: &Picture, by: &Receipt, said: &[&RollbackApplied]) -> anyhow::Result<()> {
     let Some(first) = said.first() else { return Ok(()) };
     let missing = |message: String| UserError { message, hint: None, code: 4 };
     let of = picture.folded.receipt(first.of);
@@ -208,10 +221,19 @@ pub fn again(
     if !ctx.store.has_object(base) {
         return Err(missing(format!("commit `{base}` is not here")).into());
     }
+    let tree = ctx.store.tree_of(base)?;
+    if tree != Some(first.from_tree) {
+        anyhow::bail!("commit `{base}` does not have tree `{}`", first.from_tree);
+    }
+    if let Some(commit) = first.commit
+        && ctx.store.tree_of(commit)? != Some(first.to_tree)
+    {
+        anyhow::bail!("commit `{commit}` does not have tree `{}`", first.to_tree);
+    }
     let lines = said.iter().try_fold(LineSet::default(), |all, one| Some(all.union(one.lines.as_ref()?)));
     let on = TreeAt { commit: base, tree: first.from_tree };
     match undo(ctx, picture, of, &on, lines.as_ref())?.merged {
-        Merged::Clean(tree) if tree == first.to_tree => Ok(()),
+        Merged::Clean(tree) if said.iter().all(|one| one.to_tree == tree && one.of == first.of) => Ok(()),
         Merged::Clean(tree) => anyhow::bail!(
             "taking back receipt `{}` on commit `{base}` gives tree `{tree}`, not `{}`",
             first.of,
