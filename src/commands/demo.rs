@@ -145,9 +145,11 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
 
     show.tell("On second thoughts line 1 goes again: one new commit, with a receipt of its own.")?;
     show.git(&["restore", "greet.sh"])?;
-    show.receipt(&["rollback", &proposal, "--lines", "1", "-m", "The name belongs elsewhere"], 0)?;
+    let back = ["rollback", &proposal, "--lines", "1", "-m", "The name belongs elsewhere"];
+    let back = show.receipt(&back, 0)?;
+    let back = String::from_utf8_lossy(&back.stdout).trim().to_owned();
     show.git(&["log", "-1", "--format=%an: %s%n%b"])?;
-    show.receipt(&["replay", &proposal, "--check"], 0)?;
+    show.receipt(&["replay", &back, "--check"], 0)?;
 
     show.tell(
         "Now somebody with write access makes it look as if the refused line had been accepted as well, and drops \

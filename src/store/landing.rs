@@ -231,8 +231,10 @@ impl Store {
             let still_there = head.branch == journal.branch && (target.is_none() || head.commit == target);
             if still_there && locked {
                 self.put_in_place(folder, &journal.removed, &journal.written)?;
-                if journal.index {
-                    rename(&folder.join("index"), &self.repo.index_path())?;
+                let index = folder.join("index");
+                // As with the files: what is not there any more was moved before.
+                if journal.index && index.exists() {
+                    rename(&index, &self.repo.index_path())?;
                 }
             }
         }
