@@ -99,6 +99,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Replay(commands::replay::Args),
     #[allow(missing_docs)]
+    Rollback(commands::rollback::Args),
+    #[allow(missing_docs)]
     Fork(commands::fork::Args),
     #[allow(missing_docs)]
     Key(commands::key::Args),
@@ -179,7 +181,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{apply, audit, decide, diff, policy, preview, propose};
     use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{fork, hooks, replay, share, show, snapshot, status, verify};
+    use commands::{fork, hooks, replay, rollback, share, show, snapshot, status, verify};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -255,6 +257,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
             };
             finish(&replay::run(&ctx, &args, &talk)?, output)
         }
+        Command::Rollback(args) => finish(&rollback::run(&ctx, &args)?, output),
         Command::Fork(args) => finish(&fork::run(&ctx, &args)?, output),
         Command::Key(args) => finish(&key::run(&ctx, &args)?, output),
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),

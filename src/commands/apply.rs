@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::landing::{self, Commission, Story, message_of};
 use super::plan::Plan;
 use super::proposal::{Loaded, newest_of_each_chain};
 use super::verify::Picture;
@@ -18,9 +19,7 @@ use crate::domain::fact::values::{Amount, GitPath, LineSet};
 use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::{Digest, EntryRef, Oid};
 use crate::domain::invisible::is_invisible;
-use crate::store::{
-    Alone, Along, Appended, Ident, Landing, NoteLine, NotesMove, OpenReceipt, RefMove, Settled, StoreError,
-};
+use crate::store::{Alone, Appended, Ident, OpenReceipt, Settled, StoreError};
 
 /// How many ranges of lines, and how many citations, stand in one entry.
 pub(super) const RANGES: usize = 1_500;
@@ -156,29 +155,19 @@ impl Request<'_> {
         decisions: Vec<Draft>,
     ) -> anyhow::Result<(Applied, Vec<Appended>)> {
         let cost = self.args.cost.as_deref().map(parse_cost).transpose()?;
-        if let Some(what) = ctx.store.in_progress() {
-            return Err(user_error(
-                format!("the working tree is in the middle of {what}"),
-                "finish it or abort it first",
-            ));
-        }
-        let head = ctx.store.head()?;
-        let commit = head.commit.ok_or_else(|| {
-            user_error("there is no commit yet to land on", "make a first commit, then try again")
-        })?;
-        let tree = ctx.store.tree_of(commit)?.context("HEAD's commit is not here")?;
-        let parent = TreeAt { commit, tree };
-        let wanted = (&self.accepted, &parent);
+        let site = ctx.site()?;
+        let parent = &site.parent;
+        let wanted = (&self.accepted, parent);
         let plan = Plan::best(ctx, self.picture, self.receipt, self.proposal, self.loaded, wanted)?;
         if self.stage && ctx.store.work_dir().is_none() {
-            return Err(crate::store::StoreError::Bare.into());
+            return Err(StoreError::Bare.into());
         }
         self.check(&plan, !decisions.is_empty())?;
         let mut applied = Applied {
             receipt: self.receipt.id.to_string(),
             commit: None,
             tree: plan.tree.to_hex(),
-            branch: head.branch.as_deref().map(super::open::short),
+            branch: site.head.branch.as_deref().map(super::open::short),
             lines: plan.lines.to_string(),
             already: plan.already.to_string(),
             conflicted: plan.conflicted().to_string(),
@@ -202,59 +191,27 @@ impl Request<'_> {
             };
             return Ok((applied, entries));
         }
-        let settled = self.settled(ctx, &parent, &plan)?;
+        let settled = self.settled(ctx, parent, &plan)?;
         if self.stage {
-            let mut landing = ctx.store.prepare_landing(&head, (parent.tree, plan.tree), &settled)?;
-            landing.ready(&[])?;
-            landing.finish()?;
-            self.note_for_binding(ctx, &parent, &plan)?;
+            ctx.stage(&site, plan.tree, &settled)?;
+            ctx.note_for_binding(self.receipt, (parent.tree, plan.tree))?;
             return Ok((applied, Vec::new()));
         }
-        let message = message_of(&self.proposal.made.summary);
-        let message = match self.args.no_verify {
-            true => message,
-            false => ctx.store.run_commit_hooks(plan.tree, &message)?,
-        };
-        let landing = ctx.store.prepare_landing(&head, (parent.tree, plan.tree), &settled)?;
-        let mut making = Making {
-            ctx,
-            request: self,
-            plan: &plan,
-            parent: &parent,
-            branch: head.branch.clone().unwrap_or_else(|| "HEAD".to_owned()),
-            message,
+        let commission = Commission {
+            receipt: self.receipt.id,
+            command: "apply",
+            tree: plan.tree,
+            message: message_of(&self.proposal.made.summary, "A proposed change"),
+            no_verify: self.args.no_verify,
             author: self.author()?,
-            cost,
-            commit: None,
-            notes: None,
-            landing,
+            settled: &settled,
         };
-        let report =
-            ctx.append_decision(ctx.person()?, (self.picture, self.receipt.id), decisions, &mut making)?;
-        let Making { landing, commit, notes, .. } = making;
-        // Everything is recorded. What is left would be finished by the next command as well.
-        landing.finish()?;
-        drop(notes);
-        applied.commit = commit.map(|commit| commit.to_hex());
-        Ok((applied, report.entries))
-    }
-
-    /// Tells the hook that binds commits which files are waiting for one.
-    fn note_for_binding(&self, ctx: &Context, parent: &TreeAt, plan: &Plan) -> anyhow::Result<()> {
-        let store = &ctx.store;
-        store.note_touched(self.receipt.id, &changes(ctx, parent.tree, plan.tree)?)?;
-        if store.recent_receipts().iter().all(|known| known.receipt != self.receipt.id) {
-            store.note_opened(OpenReceipt {
-                receipt: self.receipt.id,
-                opened: self.receipt.opened,
-                owner: self.receipt.owner.clone(),
-                worktree: store.worktree_id(),
-                session: None,
-                // Nothing more joins it; only its commit is still to come.
-                closed: Some(ctx.now),
-            })?;
-        }
-        Ok(())
+        let mut story = Landed { ctx, request: self, plan: &plan, parent, cost, decisions: Vec::new() };
+        let about = (self.picture, self.receipt.id);
+        let (commit, entries) =
+            landing::land(ctx, ctx.person()?, about, (&site, commission), decisions, &mut story)?;
+        applied.commit = Some(commit.to_hex());
+        Ok((applied, entries))
     }
 
     /// Refuses what does not fit, unless only what fits was asked for.
@@ -325,38 +282,30 @@ impl Request<'_> {
     }
 }
 
-/// A commit in the making, in the order in which its parts need each other: decisions, the commit that names the
-/// newest of them, the entry that names the commit, and the note that names the entry.
-struct Making<'a> {
+/// The entries about a landing: the decisions that it counts, and what landed.
+struct Landed<'a> {
     ctx: &'a Context,
     request: &'a Request<'a>,
     plan: &'a Plan,
     parent: &'a TreeAt,
-    branch: String,
-    message: String,
-    author: Ident,
     cost: Option<Money>,
-    commit: Option<Oid>,
-    notes: Option<NotesMove>,
-    landing: Landing<'a>,
+    /// Every decision that it counts.
+    decisions: Vec<EntryRef>,
 }
 
-impl Along for Making<'_> {
-    fn more(&mut self, before: &[Appended]) -> Result<Vec<Draft>, StoreError> {
-        let (store, request) = (&self.ctx.store, self.request);
+impl Story for Landed<'_> {
+    fn named(&mut self, before: &[Appended]) -> Result<EntryRef, StoreError> {
+        let proposal = self.request.proposal;
+        let decided = proposal.decisions_for(&self.plan.lines);
+        self.decisions = decided.into_iter().map(|decided| decided.entry).collect();
+        self.decisions.extend(before.iter().map(|appended| appended.entry));
+        self.decisions.dedup();
+        Ok(self.decisions.last().copied().unwrap_or(proposal.entry))
+    }
+
+    fn told(&mut self, commit: Oid) -> Result<Vec<Draft>, StoreError> {
+        let (store, request, decisions) = (&self.ctx.store, self.request, &self.decisions);
         let proposal = request.proposal;
-        let mut decisions: Vec<EntryRef> =
-            proposal.decisions_for(&self.plan.lines).into_iter().map(|decided| decided.entry).collect();
-        decisions.extend(before.iter().map(|appended| appended.entry));
-        decisions.dedup();
-        let newest = decisions.last().copied().unwrap_or(proposal.entry);
-        let trailers = [format!("Receipt-Id={}", request.receipt.id), format!("Receipt-Entry={newest}")];
-        let message = store.with_trailers(&self.message, &trailers)?;
-        let (name, email) = self.ctx.author_ident();
-        let committer = Ident { name, email, time: None };
-        let parents = [self.parent.commit];
-        let commit = store.write_commit(self.plan.tree, &parents, &self.author, &committer, &message)?;
-        self.commit = Some(commit);
         let placed = match &self.plan.placed {
             Some(bytes) => Some(Placed { digest: Digest::of(bytes), oid: store.write_blob(bytes)? }),
             None => None,
@@ -401,30 +350,9 @@ impl Along for Making<'_> {
             })
             .collect())
     }
-
-    fn moves(&mut self, entries: &[Appended]) -> Result<Vec<RefMove>, StoreError> {
-        let (Some(commit), Some(last)) = (self.commit, entries.last()) else { return Ok(Vec::new()) };
-        let subject = self.message.lines().next().unwrap_or_default();
-        let mut moves = vec![RefMove {
-            name: self.branch.clone(),
-            expected: Some(self.parent.commit),
-            new: Some(commit),
-            reflog: true,
-            message: format!("receipt apply: {subject}"),
-        }];
-        let line = NoteLine { commit, receipt: self.request.receipt.id, entry: last.entry };
-        let (name, email) = self.ctx.author_ident();
-        self.notes = self.ctx.store.notes_move(&[line], (&name, &email), None)?;
-        moves.extend(self.notes.iter().map(|notes| notes.to_move.clone()));
-        Ok(moves)
-    }
-
-    fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
-        self.landing.ready(moves)
-    }
 }
 
-impl Making<'_> {
+impl Landed<'_> {
     /// The lines that some of the decisions accept.
     fn lines_of(&self, decisions: &[EntryRef]) -> LineSet {
         let made = self.request.proposal.decisions.iter();
@@ -433,18 +361,24 @@ impl Making<'_> {
     }
 }
 
-/// A commit message out of what the proposer wrote: without control characters, and without trailers that would pass
-/// for ours.
-fn message_of(summary: &str) -> String {
-    let clean = |line: &str| {
-        let shows = |c: &char| !c.is_control() && !is_invisible(*c);
-        line.chars().filter(shows).collect::<String>().trim_end().to_owned()
-    };
-    let ours = |line: &String| line.trim_start().to_ascii_lowercase().starts_with("receipt-");
-    let lines: Vec<String> = summary.trim().lines().map(clean).filter(|line| !ours(line)).collect();
-    let text = lines.join("\n");
-    let text = text.trim();
-    format!("{}\n", if text.is_empty() { "A proposed change" } else { text })
+impl Context {
+    /// Tells the hook that binds commits which files of a receipt are waiting for one.
+    pub(super) fn note_for_binding(&self, receipt: &Receipt, (from, to): (Oid, Oid)) -> anyhow::Result<()> {
+        let store = &self.store;
+        store.note_touched(receipt.id, &changes(self, from, to)?)?;
+        if store.recent_receipts().iter().all(|known| known.receipt != receipt.id) {
+            store.note_opened(OpenReceipt {
+                receipt: receipt.id,
+                opened: receipt.opened,
+                owner: receipt.owner.clone(),
+                worktree: store.worktree_id(),
+                session: None,
+                // Nothing more joins it; only its commit is still to come.
+                closed: Some(self.now),
+            })?;
+        }
+        Ok(())
+    }
 }
 
 /// The files in which two trees differ, as a receipt states them.

@@ -259,7 +259,7 @@ fn check_undecided(receipt: &Receipt, proposal: &ProposalState, lines: &LineSet)
     if !landed.is_empty() {
         return Err(user_error(
             format!("lines {landed} landed already"),
-            "`git revert` takes back the commit that they landed in",
+            format!("`git receipt rollback {} --lines {landed}` takes them back", receipt.id),
         ));
     }
     Ok(())

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Report, user_error};
 use crate::env::Env;
 
-/// Show a recorded session, a proposal of which some lines are refused, and what tampering looks like
+/// Show a recorded session, a proposal of which some lines are refused, a rollback, and what tampering looks like
 ///
 /// Works in a temporary folder with a key of its own, needs no network, and leaves nothing behind.
 #[derive(Debug, Clone, clap::Args, Default)]
@@ -143,8 +143,17 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
     show.git(&["diff", "--stat"])?;
     show.receipt(&["verify"], 0)?;
 
+    show.tell("On second thoughts line 1 goes again: one new commit, with a receipt of its own.")?;
+    show.git(&["restore", "greet.sh"])?;
+    let back = ["rollback", &proposal, "--lines", "1", "-m", "The name belongs elsewhere"];
+    let back = show.receipt(&back, 0)?;
+    let back = String::from_utf8_lossy(&back.stdout).trim().to_owned();
+    show.git(&["log", "-1", "--format=%an: %s%n%b"])?;
+    show.receipt(&["replay", &back, "--check"], 0)?;
+
     show.tell(
-        "Now somebody with write access makes it look as if the refused line had been accepted as well.",
+        "Now somebody with write access makes it look as if the refused line had been accepted as well, and drops \
+         what came after.",
     )?;
     tamper(show)?;
     let verdict = show.receipt(&["verify"], 1)?;
@@ -160,9 +169,13 @@ fn play(show: &mut Show<'_>) -> anyhow::Result<String> {
 fn tamper(show: &mut Show<'_>) -> anyhow::Result<()> {
     let refs = show.quiet_git(&["for-each-ref", "--format=%(refname)", "refs/receipts/chains"], None)?;
     for name in refs.lines() {
-        let body = show.quiet_git(&["cat-file", "commit", name], None)?;
-        let changed = body.replacen("\"lines\":\"1\"", "\"lines\":\"1-2\"", 1);
-        if changed != body {
+        let entries = show.quiet_git(&["rev-list", "--first-parent", name], None)?;
+        for entry in entries.lines() {
+            let body = show.quiet_git(&["cat-file", "commit", entry], None)?;
+            if !body.contains("\"kind\":\"lines.applied\"") {
+                continue;
+            }
+            let changed = body.replacen("\"lines\":\"1\"", "\"lines\":\"1-2\"", 1);
             let id = show.quiet_git(&["hash-object", "-t", "commit", "-w", "--stdin"], Some(&changed))?;
             show.quiet_git(&["update-ref", name, id.trim()], None)?;
             return Ok(());

@@ -212,6 +212,7 @@ fn binds(ctx: &Context, entry: EntryRef, commit: Oid) -> anyhow::Result<bool> {
         Fact::CommitBound(fact) => fact.commit == commit,
         Fact::CommitRebound(fact) => fact.to == commit,
         Fact::LinesApplied(fact) => fact.commit == commit,
+        Fact::RollbackApplied(fact) => fact.commit == Some(commit),
         _ => false,
     }))
 }

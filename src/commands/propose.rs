@@ -130,7 +130,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
         Some(target) => Into::There(target, Vec::new()),
         None => {
             let (receipt, opening) = own_receipt(ctx, &proposed, &summary, None)?;
-            Into::Own(receipt, Box::new(opening))
+            Into::Own(receipt, Box::new(opening), Vec::new())
         }
     };
     drafting.finish(ctx, into, picture.as_ref(), fact, &args.source)
@@ -168,6 +168,23 @@ pub fn revise(ctx: &Context, args: &ReviseArgs) -> anyhow::Result<Revised> {
     drafting
         .finish(ctx, Into::There(target, seen), Some(&picture), Fact::ProposalRevised(fact), &args.source)
         .map(Revised)
+}
+
+/// Proposes a tree in a receipt of its own, with entries behind it that say more.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn as_proposal(
+    ctx: &Context,
+    proposed: &Proposed,
+    summary: &str,
+    also: &dyn Fn(ReceiptId) -> Vec<Draft>,
+) -> anyhow::Result<Made> {
+    let drafting = Drafting::new(ctx, proposed)?;
+    let fact = Fact::ProposalMade(drafting.fact(1, None, summary.to_owned(), None));
+    let (receipt, opening) = own_receipt(ctx, proposed, summary, None)?;
+    let into = Into::Own(receipt, Box::new(opening), also(receipt));
+    drafting.finish(ctx, into, None, fact, &Source::default())
 }
 
 /// A proposal that is worked out and not yet signed.
@@ -271,13 +288,19 @@ impl<'a> Drafting<'a> {
                 }
                 (target.receipt, vec![draft])
             }
-            Into::Own(receipt, opening) => (receipt, vec![*opening, Draft::new(Some(receipt), &title, fact)]),
+            Into::Own(receipt, opening, also) => {
+                let made = Draft::new(Some(receipt), &title, fact);
+                (receipt, [*opening, made].into_iter().chain(also).collect())
+            }
         };
+        let place = drafts
+            .iter()
+            .position(|draft| matches!(draft.fact, Fact::ProposalMade(_) | Fact::ProposalRevised(_)));
         let report = match picture {
             Some(picture) => ctx.append_decision(ctx.recorder()?, (picture, receipt), drafts, &mut Alone)?,
             None => ctx.append(drafts)?,
         };
-        let entry = report.entries.last().context("nothing was written")?.entry;
+        let entry = place.and_then(|place| report.entries.get(place)).context("nothing was written")?.entry;
         if source.restore
             && let Err(error) = self.restore(ctx)
         {
@@ -328,7 +351,8 @@ enum Into {
     /// One that is there, and entries of others that the proposal builds on.
     There(Target, Vec<EntryRef>),
     /// One of its own, opened in the same transaction.
-    Own(ReceiptId, Box<Draft>),
+    /// What else is to be said stands behind the proposal.
+    Own(ReceiptId, Box<Draft>, Vec<Draft>),
 }
 
 /// Prepares a receipt for a proposal that has none. Later commands do not join it by themselves: what comes after a

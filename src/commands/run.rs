@@ -365,7 +365,8 @@ fn more_files(changes: &[TreeChange]) -> Option<Content> {
     Some(Content::Pending(Pending { bytes, whole: None, media: "application/jsonl".into() }))
 }
 
-fn closing(status: CloseStatus, failure: Option<Failure>, summary: &str) -> ReceiptClosed {
+/// A closing without more than a few words.
+pub(super) fn closing(status: CloseStatus, failure: Option<Failure>, summary: &str) -> ReceiptClosed {
     ReceiptClosed {
         status,
         output: "".into(),

@@ -175,8 +175,23 @@ impl Context {
         if paths.is_empty() {
             return Ok(whole);
         }
-        let (before, after) = self.store.changed_files(base.tree, whole)?;
-        let mut chosen = Edits::new();
+        let (tree, unchanged) = self.only_at(base.tree, whole, paths)?;
+        match unchanged.first() {
+            None => Ok(tree),
+            Some(given) => Err(user_error(
+                format!("nothing is changed at `{given}`"),
+                "`git status` shows what is changed; ignored files are never proposed",
+            )),
+        }
+    }
+
+    /// `from` with what `to` has at and below some paths, and the paths at which there is no difference.
+    ///
+    /// # Errors
+    /// When a tree cannot be read or written.
+    pub(super) fn only_at(&self, from: Oid, to: Oid, paths: &[String]) -> anyhow::Result<(Oid, Vec<String>)> {
+        let (before, after) = self.store.changed_files(from, to)?;
+        let (mut chosen, mut unchanged) = (Edits::new(), Vec::new());
         for given in paths {
             let wanted = self.path_from_top(given);
             let all = matches!(wanted.as_str(), "." | "");
@@ -187,10 +202,7 @@ impl Context {
             };
             let mut found = before.keys().chain(after.keys()).filter(fits).peekable();
             if found.peek().is_none() {
-                return Err(user_error(
-                    format!("nothing is changed at `{given}`"),
-                    "`git status` shows what is changed; ignored files are never proposed",
-                ));
+                unchanged.push(given.clone());
             }
             for path in found {
                 let written =
@@ -198,6 +210,6 @@ impl Context {
                 chosen.insert(path.clone(), written);
             }
         }
-        Ok(self.store.write_edits(base.tree, &chosen)?)
+        Ok((self.store.write_edits(from, &chosen)?, unchanged))
     }
 }

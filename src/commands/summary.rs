@@ -10,7 +10,7 @@ use super::trust::TrustSet;
 use super::verify::Picture;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::CloseStatus;
-use crate::domain::fold::{Origin, ProposalState, Receipt, Work};
+use crate::domain::fold::{Origin, ProposalState, Receipt, Rollback, Work};
 use crate::domain::ids::Timestamp;
 use crate::domain::money::Sums;
 use crate::store::Store;
@@ -66,6 +66,34 @@ pub struct Summary {
     pub spent_on_refused: Vec<Money>,
     /// What it continues from, where it is a fork. None of that is counted in the numbers here.
     pub forked_from: Option<OriginView>,
+    /// What it takes back of other receipts.
+    pub takes_back: Vec<RollbackView>,
+    /// What other receipts take back of it.
+    pub taken_back: Vec<RollbackView>,
+}
+
+/// One receipt takes back another.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RollbackView {
+    /// The receipt that does.
+    pub by: String,
+    /// The receipt that is taken back.
+    pub of: String,
+    /// Only these lines; all where none are named.
+    pub lines: Option<String>,
+    /// The commit that does it; none where it was proposed, and what landed of that does.
+    pub commit: Option<String>,
+}
+
+impl From<&Rollback> for RollbackView {
+    fn from(rollback: &Rollback) -> Self {
+        RollbackView {
+            by: rollback.by.to_string(),
+            of: rollback.said.of.to_string(),
+            lines: rollback.said.lines.as_ref().map(ToString::to_string),
+            commit: rollback.said.commit.map(|commit| commit.to_hex()),
+        }
+    }
 }
 
 /// The entry that a fork continues from.
@@ -184,6 +212,8 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         charged: Vec::new(),
         spent_on_refused: Vec::new(),
         forked_from: receipt.origin.as_ref().map(OriginView::from),
+        takes_back: receipt.takes_back.iter().map(RollbackView::from).collect(),
+        taken_back: receipt.taken_back.iter().map(RollbackView::from).collect(),
     };
     let mut work = Work::default();
     for fact in facts(receipt, picture) {

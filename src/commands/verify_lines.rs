@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
-use super::proposal::{LoadError, Loaded, table_at};
+use anyhow::Context as _;
+
+use super::proposal::{LoadError, Loaded, lines_error, table_at};
 use super::verify::Picture;
+use super::{Context, UserError};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::LinesApplied;
 use crate::domain::fact::values::LineSet;
@@ -235,6 +237,42 @@ impl Context {
             return Ok(Err(LoadError::Withheld(format!("commit `{}` is not here", applied.parent))));
         };
         self.gives(loaded, landed, parent_tree)
+    }
+
+    /// The tree of a commit that lines landed in, had `taken` of them stayed away. It is written.
+    ///
+    /// # Errors
+    /// When lines need others to stay away too, the landing is not what its lines give, or something is not here.
+    pub fn tree_without(&self, loaded: &Loaded, landed: &Landed<'_>, taken: &LineSet) -> anyhow::Result<Oid> {
+        self.recompute(loaded, landed)?.map_err(UserError::from)?;
+        let store = &self.store;
+        let parent_tree =
+            store.tree_of(landed.applied.parent)?.context("the landing's parent is not here")?;
+        let Some(placed) = &landed.applied.placed else {
+            let (change, base) = (self.check(loaded)?, loaded.made.base.tree);
+            let mut befores = [&landed.before, &landed.in_history].map(Clone::clone).to_vec();
+            befores.push(LineSet::default());
+            for before in befores {
+                let there = lines::apply(&change, &before, store).map_err(lines_error)?;
+                if store.id_of_edits(base, &there)? == parent_tree {
+                    let left = before.union(&landed.lines.minus(taken));
+                    let edits = lines::apply(&change, &left, store).map_err(lines_error)?;
+                    return Ok(store.write_edits(base, &edits)?);
+                }
+            }
+            anyhow::bail!("commit `{}` is on another tree than its lines are for", landed.applied.commit);
+        };
+        let table = table_at(store, placed.oid, placed.digest).map_err(UserError::from)?;
+        let table = Table::read_placed(&table)?;
+        let (parent, result) = (store.files_of(parent_tree)?, store.files_of(landed.applied.tree)?);
+        let change = lines::Change::check(&table, &parent, &result, store).map_err(lines_error)?;
+        let left = table.files().iter().flat_map(|file| {
+            let accepted = file.from_lines.iter().flatten();
+            let stays = accepted.enumerate().filter(|(_, line)| !taken.contains(**line));
+            stays.map(|(at, _)| file.first + at as u64)
+        });
+        let edits = lines::apply(&change, &LineSet::from_numbers(left), store).map_err(lines_error)?;
+        Ok(store.write_edits(parent_tree, &edits)?)
     }
 
     /// Whether lines that landed give the tree that their entry states, upon the tree of some parent.

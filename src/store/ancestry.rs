@@ -93,6 +93,60 @@ impl Store {
         Ok(found)
     }
 
+    /// Those of `wanted` that `head` is or descends from, the newest first: none stands before one that descends from
+    /// it. Those that are not here are left out.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn newest_first(&self, head: Oid, wanted: &[Oid]) -> Result<Vec<Oid>, StoreError> {
+        let here: Vec<Oid> = wanted.iter().copied().filter(|commit| self.has_object(*commit)).collect();
+        if here.is_empty() {
+            return Ok(here);
+        }
+        let mut args: Vec<String> =
+            ["-c", "core.commitGraph=false", "rev-list", "--topo-order"].map(str::to_owned).into();
+        args.push(head.to_hex());
+        // What all of them descend from holds none of them, and may be long.
+        if let Some(below) = self.below_all(&here)? {
+            args.push(format!("^{}", below.to_hex()));
+        }
+        args.push("--".to_owned());
+        let out = git::run(self.git_dir(), &args, None)?;
+        let listed = String::from_utf8_lossy(&out);
+        let mut found = Vec::new();
+        for line in listed.lines() {
+            let commit = id_printed(line)?;
+            if here.contains(&commit) {
+                found.push(commit);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A commit that the parents of all of them are or descend from; none where one has no parent, or there is none.
+    fn below_all(&self, commits: &[Oid]) -> Result<Option<Oid>, StoreError> {
+        let mut parents = BTreeSet::new();
+        for commit in commits {
+            let Some(first) = self.parents_of(*commit)?.first().copied() else { return Ok(None) };
+            if !self.has_object(first) {
+                return Ok(None);
+            }
+            parents.insert(first.to_hex());
+        }
+        if parents.len() == 1 {
+            return Ok(parents.first().and_then(|only| Oid::from_hex(only)));
+        }
+        let args: Vec<String> =
+            ["merge-base".to_owned(), "--octopus".to_owned()].into_iter().chain(parents).collect();
+        let out = git::output(git::command(self.git_dir(), &args), None)
+            .map_err(|error| git::failed(&args, &error.to_string()))?;
+        match out.status.code() {
+            Some(0) => Ok(Oid::from_hex(String::from_utf8_lossy(&out.stdout).trim())),
+            Some(1) => Ok(None),
+            _ => Err(git::failed(&args, String::from_utf8_lossy(&out.stderr).trim())),
+        }
+    }
+
     /// The commits without parents that `commit` descends from; `None` in a shallow clone, where they cannot be
     /// told.
     ///

@@ -9,6 +9,8 @@
 //! anywhere, with anything in it. And a file goes only where what was seen there before still is: what somebody
 //! saved meanwhile stays.
 
+mod restore;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -27,6 +29,7 @@ use super::{Store, git, names};
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Digest, Oid};
 use crate::domain::lines::File as TreeFile;
+pub use restore::Way;
 
 /// What became of a landing that a crash interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub struct Landing<'s> {
     index_lock: Option<File>,
     /// Whether the journal is written.
     written_down: bool,
+    /// Whether no ref moves and not everything was seen to be as it was: then nothing may happen yet.
+    undecided: bool,
     done: bool,
     lock: Lock,
 }
@@ -114,6 +119,15 @@ impl Store {
         (from, to): (Oid, Oid),
         settled: &[Settled],
     ) -> Result<Landing<'_>, StoreError> {
+        let mut landing = self.begin_landing(head)?;
+        if self.work_dir().is_some() {
+            landing.prepare(from, to, settled)?;
+        }
+        Ok(landing)
+    }
+
+    /// Makes room for a landing: one that was interrupted is finished before.
+    fn begin_landing(&self, head: &Head) -> Result<Landing<'_>, StoreError> {
         let lock = Lock::acquire(&self.landing_locks(), "landing")?;
         let folder = self.landing_folder();
         if self.is_ours(&folder) {
@@ -125,7 +139,7 @@ impl Store {
         }
         self.unlock_index()?;
         remove_folder(&folder)?;
-        let mut landing = Landing {
+        let landing = Landing {
             store: self,
             folder,
             removed: Vec::new(),
@@ -134,13 +148,11 @@ impl Store {
             head: head.clone(),
             index_lock: None,
             written_down: false,
+            undecided: false,
             done: false,
             lock,
         };
         fs::create_dir_all(landing.files()).map_err(StoreError::io("create", landing.files()))?;
-        if self.work_dir().is_some() {
-            landing.prepare(from, to, settled)?;
-        }
         Ok(landing)
     }
 
@@ -219,8 +231,10 @@ impl Store {
             let still_there = head.branch == journal.branch && (target.is_none() || head.commit == target);
             if still_there && locked {
                 self.put_in_place(folder, &journal.removed, &journal.written)?;
-                if journal.index {
-                    rename(&folder.join("index"), &self.repo.index_path())?;
+                let index = folder.join("index");
+                // As with the files: what is not there any more was moved before.
+                if journal.index && index.exists() {
+                    rename(&index, &self.repo.index_path())?;
                 }
             }
         }
@@ -332,16 +346,21 @@ impl Landing<'_> {
             return Err(git::failed(&go, String::from_utf8_lossy(&out.stderr).trim()));
         }
         let after = paths_of_index(store, &index)?;
-        let Some(top) = store.work_dir() else { return Ok(()) };
+        // Only what the index had is git's to remove, and what stays settled never was in it to go.
+        let gone = before.difference(&after).filter(|path| settled.iter().all(|one| one.path != **path));
+        self.look_at(gone.cloned().collect(), files_below(&self.files())?)
+    }
+
+    /// Sees what stands where files go and come, and whether folders give way.
+    fn look_at(&mut self, gone: Vec<GitPath>, come: Vec<GitPath>) -> Result<(), StoreError> {
+        let Some(top) = self.store.work_dir() else { return Ok(()) };
         let inside = Inside::of(top);
         let seen = |path: GitPath| {
             let stamp = inside.stamp(&path).map_err(StoreError::io("look at", path.to_string()))?;
             Ok::<_, StoreError>((path, stamp))
         };
-        // Only what the index had is git's to remove, and what stays settled never was in it to go.
-        let gone = before.difference(&after).filter(|path| settled.iter().all(|one| one.path != **path));
-        self.removed = gone.cloned().map(&seen).collect::<Result<_, _>>()?;
-        self.written = files_below(&self.files())?.into_iter().map(&seen).collect::<Result<_, _>>()?;
+        self.removed = gone.into_iter().map(&seen).collect::<Result<_, _>>()?;
+        self.written = come.into_iter().map(&seen).collect::<Result<_, _>>()?;
         for (path, stamp) in &self.written {
             let folder = stamp.and_then(|stamp| stamp.is_folder().then(|| inside.at(path)).flatten());
             let Some(folder) = folder else { continue };
@@ -406,6 +425,7 @@ impl Landing<'_> {
         fs::write(&new, bytes).map_err(StoreError::io("write", &new))?;
         rename(&new, &place)?;
         self.written_down = true;
+        self.undecided = moves.is_empty();
         let path = store.repo.index_path();
         if let Some(seen) = &self.index {
             let lock = index_lock(&path);
@@ -425,6 +445,7 @@ impl Landing<'_> {
             return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
         }
         self.is_unchanged()?;
+        self.undecided = false;
         // git's transaction may outlive us: then it is waited for before anybody judges what became of it.
         self.lock.share_with_children(true);
         Ok(())
@@ -453,8 +474,11 @@ impl Drop for Landing<'_> {
         }
         self.lock.share_with_children(false);
         let holds_index = self.index_lock.take().is_some();
+        if self.undecided && holds_index {
+            let _ = fs::remove_file(index_lock(&self.store.repo.index_path()));
+        }
         // The next command tries again where this fails.
-        let _ = match self.written_down {
+        let _ = match self.written_down && !self.undecided {
             true => self.store.finish_landing(&self.folder, holds_index).map(drop),
             false => self.store.remove_landing(&self.folder),
         };

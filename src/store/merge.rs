@@ -5,7 +5,20 @@ use std::process::Command;
 
 use super::error::StoreError;
 use super::{Store, git};
+use crate::domain::fact::values::GitPath;
 use crate::domain::ids::Oid;
+
+/// What a merge of three trees came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// The tree that it gives.
+    Clean(Oid),
+    /// The files that conflict.
+    Conflicts(Vec<GitPath>),
+}
+
+/// Keeps a user's attributes out of a merge.
+const NO_ATTRIBUTES: [&str; 2] = ["-c", "core.attributesFile=/dev/null"];
 
 /// An empty repository of our own that reads and writes another one's objects: no configuration, attributes, grafts
 /// or replacements of anybody's reach what runs in it. It is gone when the value is.
@@ -41,11 +54,46 @@ impl BareGround {
         Ok(ground)
     }
 
+    /// A command in it that writes its objects to the other repository.
     fn command(&self, store: &Store, args: &[&str]) -> Command {
-        let mut command = git::command(&self.folder, args);
+        let mut command = self.plain_command(args);
         if std::env::var_os("GIT_OBJECT_DIRECTORY").is_none() {
             command.env("GIT_OBJECT_DIRECTORY", store.common_dir().join("objects"));
         }
+        command
+    }
+
+    /// Wraps a tree in a commit that stays in here: git before 2.45 merges commits only.
+    fn commit_of(&self, store: &Store, tree: Oid) -> Result<Oid, StoreError> {
+        let args = ["commit-tree", "-m", "tree", &tree.to_hex()];
+        let mut command = self.plain_command(&args);
+        self.look_into(&mut command, &objects_of(store));
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{role}_NAME"), "tree").env(format!("GIT_{role}_EMAIL"), "tree");
+            command.env(format!("GIT_{role}_DATE"), "@0 +0000");
+        }
+        command.env("GIT_OBJECT_DIRECTORY", self.folder.join("objects"));
+        let out = git::output(command, None).map_err(|error| git::failed(&args, &error.to_string()))?;
+        if !out.status.success() {
+            return Err(git::failed(&args, String::from_utf8_lossy(&out.stderr).trim()));
+        }
+        Oid::from_hex(String::from_utf8_lossy(&out.stdout).trim())
+            .ok_or_else(|| StoreError::Corrupt("`git commit-tree` printed no id".into()))
+    }
+
+    /// Lets a command read the objects of another folder as well.
+    fn look_into(&self, command: &mut Command, objects: &Path) {
+        let others = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+        let mut all = objects.as_os_str().to_owned();
+        for more in others.iter().filter(|more| !more.is_empty()) {
+            all.push(if cfg!(windows) { ";" } else { ":" });
+            all.push(more);
+        }
+        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", all);
+    }
+
+    fn plain_command(&self, args: &[&str]) -> Command {
+        let mut command = git::command(&self.folder, args);
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         command.env("GIT_ATTR_NOSYSTEM", "1");
         for name in [
@@ -61,7 +109,44 @@ impl BareGround {
     }
 }
 
+/// Where a repository's objects are.
+fn objects_of(store: &Store) -> PathBuf {
+    let named = std::env::var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
+    named.unwrap_or_else(|| store.common_dir().join("objects"))
+}
+
 impl Store {
+    /// Merges three trees with git's defaults and no attributes, on any machine alike: what changed from `base` to
+    /// `theirs` is done to `ours`.
+    ///
+    /// # Errors
+    /// When an object that it takes is not here, or git cannot be run.
+    pub fn merge_trees(&self, base: Oid, ours: Oid, theirs: Oid) -> Result<Merged, StoreError> {
+        let ground = BareGround::new(self)?;
+        let commit = |tree| ground.commit_of(self, tree).map(|commit| commit.to_hex());
+        let (base, ours, theirs) =
+            (format!("--merge-base={}", commit(base)?), commit(ours)?, commit(theirs)?);
+        let merge =
+            ["merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", &base, &ours, &theirs];
+        let args = [&NO_ATTRIBUTES[..], &merge[..]].concat();
+        let mut command = ground.command(self, &args);
+        ground.look_into(&mut command, &ground.folder.join("objects"));
+        let out = git::output(command, None).map_err(|error| git::failed(&args, &error.to_string()))?;
+        let mut printed = out.stdout.split(|byte| *byte == 0);
+        let tree = printed.next().and_then(|hex| Oid::from_hex(std::str::from_utf8(hex).ok()?));
+        match (out.status.code(), tree) {
+            (Some(0), Some(tree)) => Ok(Merged::Clean(tree)),
+            (Some(1), Some(_)) => {
+                let mut paths: Vec<GitPath> =
+                    printed.filter(|path| !path.is_empty()).map(GitPath::new).collect();
+                paths.sort();
+                paths.dedup();
+                Ok(Merged::Conflicts(paths))
+            }
+            _ => Err(git::failed(&args, String::from_utf8_lossy(&out.stderr).trim())),
+        }
+    }
+
     /// The tree that merging two commits gives with git's defaults and no attributes, on any machine alike; `None`
     /// where they conflict or have no history in common.
     ///
@@ -74,15 +159,8 @@ impl Store {
             }
         }
         let (ours, theirs) = (ours.to_hex(), theirs.to_hex());
-        let args = [
-            "-c",
-            "core.attributesFile=/dev/null",
-            "merge-tree",
-            "--write-tree",
-            "--no-messages",
-            &ours,
-            &theirs,
-        ];
+        let args =
+            [&NO_ATTRIBUTES[..], &["merge-tree", "--write-tree", "--no-messages", &ours, &theirs]].concat();
         let ground = BareGround::new(self)?;
         let failed = |cause: &str| git::failed(&args, cause);
         let out =

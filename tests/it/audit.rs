@@ -171,6 +171,46 @@ fn a_reviewed_and_checked_change_passes() {
 }
 
 #[test]
+fn a_rollback_counts_as_its_signers_approval_and_only_where_it_gives_the_tree() {
+    for (may, codes) in [("false", &["A704"][..]), ("true", &[])] {
+        let project = Project::new("tree");
+        let repo = &project.repo;
+        let policy = std::fs::read_to_string(repo.path.join(".receipts/policy.toml")).unwrap();
+        write(&repo.path, ".receipts/policy.toml", &format!("{policy}author_may_approve = {may}\n"));
+        repo.git(&["commit", "-qam", "Who may"]);
+        let root = repo.git(&["rev-parse", "HEAD"]);
+        let receipt = project.propose(&[2, 9]);
+        project.of("bob", &["accept", &receipt]);
+        project.gate();
+        let own = project.of("bob", &["rollback", &receipt]);
+        project.gate();
+        let (report, _) = project.audit(&format!("{root}..HEAD"));
+        assert_eq!(project.codes(&format!("{root}..HEAD")), codes, "{report:#}");
+        let commit = &report["commits"][1];
+        if codes.is_empty() {
+            assert_eq!(commit["approved_by"][0], "bob@example.com", "{report:#}");
+            assert_eq!(commit["receipts"][0], own.as_str(), "{report:#}");
+        }
+        // The same words about a commit that does something else count for nothing.
+        write(&repo.path, "more.txt", "one\n");
+        repo.git(&["add", "."]);
+        let trailer = format!("Receipt-Id: {own}");
+        repo.git(&["commit", "-q", "--amend", "-m", "Roll back more", "--trailer", &trailer]);
+        project.gate();
+        assert!(!project.codes(&format!("{root}..HEAD")).is_empty());
+    }
+    // Where more are needed, it is proposed.
+    let project = Project::new("tree");
+    let receipt = project.propose(&[2]);
+    project.of("bob", &["accept", &receipt]);
+    project.gate();
+    let proposal = project.repo.receipt(&["rollback", &receipt, "--propose"]);
+    project.of("bob", &["accept", &proposal]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), [""; 0]);
+}
+
+#[test]
 fn who_proposed_it_does_not_approve_it_and_neither_does_their_owner() {
     let project = Project::new("tree");
     let receipt = project.propose(&[2]);

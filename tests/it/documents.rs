@@ -44,6 +44,8 @@ fn every_command_prints_what_its_schema_says() {
         ("replay", vec!["replay", "@"]),
         ("replay", vec!["replay", "@", "--check"]),
         ("fork", vec!["fork", "@", "--at", "0"]),
+        ("snapshot", vec!["snapshot"]),
+        ("rollback", vec!["rollback", "--to", "@@1"]),
         ("verify", vec!["verify"]),
         ("key", vec!["key", "list"]),
         ("push", vec!["push"]),

@@ -124,6 +124,110 @@ fn a_lock_that_somebody_may_hold_is_named_with_its_age_and_left_alone() {
     assert!(!lock.exists());
 }
 
+/// 10 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
+#[test]
+fn a_killed_rollback_is_before_or_after_and_never_between() {
+    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
+    let repo = TestRepo::new();
+    for name in ["a", "b", "gone"] {
+        std::fs::write(repo.path.join(name), "start\n").unwrap();
+    }
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Files"]);
+    for name in ["a", "b", "new/c"] {
+        std::fs::create_dir_all(repo.path.join("new")).unwrap();
+        std::fs::write(repo.path.join(name), format!("{name} changed\n")).unwrap();
+    }
+    std::fs::remove_file(repo.path.join("gone")).unwrap();
+    let mut last = repo.receipt(&["propose", "-m", "Change", "--restore"]);
+    repo.receipt(&["accept", &last]);
+    let mut after_all = 0;
+    let mut span = Duration::from_millis(300);
+    for n in 0..kills {
+        let head = repo.git(&["rev-parse", "HEAD"]);
+        let (plan, _) = repo.json(&["rollback", &last, "--dry-run"]);
+        let wanted = plan["undone"]["to_tree"].as_str().unwrap().to_owned();
+        let start = Instant::now();
+        let mut command = repo.command(PROGRAM, &repo.path, &["rollback", &last]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(span * (n % 25) / 24);
+        let _ = child.kill();
+        let done = child.wait().unwrap().success();
+        if done {
+            span = start.elapsed().min(Duration::from_millis(600));
+        }
+        repo.receipt(&["status"]);
+        let after = repo.git(&["rev-parse", "HEAD"]) != head;
+        assert!(after || !done, "round {n}: acknowledged and lost");
+        let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+        assert_eq!(repo.git(&["status", "--porcelain"]), "", "round {n}, after: {after}");
+        assert_eq!(repo.git(&["write-tree"]), tree, "round {n}: the index is another");
+        if !after {
+            repo.receipt(&["rollback", &last]);
+        } else {
+            after_all += 1;
+            assert_eq!(tree, wanted, "round {n}");
+        }
+        // The next round takes back this one.
+        last = repo.receipt(&["list", "--json"]);
+        let list: serde_json::Value = serde_json::from_str(&last).unwrap();
+        last = list["receipts"][0]["receipt"].as_str().unwrap().to_owned();
+    }
+    println!("{kills} kills, {after_all} of them after everything had happened");
+    repo.assert_clean(&repo.path);
+}
+
+/// 10 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
+#[test]
+fn a_killed_return_to_a_snapshot_is_before_or_after_and_never_between() {
+    const FILES: u32 = 60;
+    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    let fill = |word: &str| {
+        for file in 0..FILES {
+            let folder = repo.path.join(format!("d{}", file % 7));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join(format!("{file}")), format!("{word} {file}\n")).unwrap();
+        }
+        std::fs::write(repo.path.join(format!("only-{word}")), word).unwrap();
+        repo.git(&["add", &format!("only-{word}"), "d1"]);
+    };
+    let mut trees = Vec::new();
+    for word in ["one", "two"] {
+        let _ = std::fs::remove_file(repo.path.join("only-one"));
+        fill(word);
+        let (snapshot, _) = repo.json(&["snapshot"]);
+        trees.push([&snapshot["worktree"], &snapshot["index"]].map(|id| id.as_str().unwrap().to_owned()));
+    }
+    let (mut at, mut after_all) = (1, 0);
+    let mut span = Duration::from_millis(300);
+    for n in 0..kills {
+        let other = 1 - at;
+        let start = Instant::now();
+        let to = format!("{receipt}@{}", other + 1);
+        let mut command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(span * (n % 25) / 24);
+        let _ = child.kill();
+        let done = child.wait().unwrap().success();
+        if done {
+            span = start.elapsed().min(Duration::from_millis(600));
+        }
+        repo.receipt(&["status"]);
+        assert!(!repo.path.join(".git/receipts/landing/journal.json").exists(), "round {n}");
+        let (now, _) = repo.json(&["snapshot"]);
+        let now = [&now["worktree"], &now["index"]].map(|id| id.as_str().unwrap().to_owned());
+        let place = trees.iter().position(|known| *known == now);
+        let place = place.unwrap_or_else(|| panic!("round {n}: {now:?} is none of {trees:?}"));
+        assert!(place == other || !done, "round {n}: acknowledged and lost");
+        after_all += u32::from(place == other);
+        at = place;
+    }
+    println!("{kills} kills, {after_all} of them after everything had happened");
+    repo.assert_clean(&repo.path);
+}
+
 /// 20 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
 #[test]
 fn a_killed_apply_is_before_or_after_and_never_between() {

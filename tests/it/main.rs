@@ -23,6 +23,7 @@ mod replay;
 mod reruns;
 #[cfg(unix)]
 mod review;
+mod rollback;
 mod sessions;
 mod sharing;
 mod support;

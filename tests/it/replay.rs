@@ -213,20 +213,28 @@ fn the_statement_of_a_rollback_is_held_against_its_commit() {
     repo.git(&["commit", "-qm", "Back"]);
     let back = format!("sha1:{}", repo.git(&["rev-parse", "HEAD"]));
     let (from, to) = (tree("HEAD^"), tree("HEAD"));
-    for (from, to, problem) in
-        [(&from, &to, None), (&to, &to, Some("parent")), (&from, &from, Some("commit"))]
-    {
+    // What landed in the commit that was reverted; the rest landed before.
+    let some = serde_json::json!("3-4");
+    for (from, to, lines, problem) in [
+        (&from, &to, Some(&some), None),
+        (&to, &to, Some(&some), Some("has tree")),
+        (&from, &from, Some(&some), Some("has tree")),
+        (&from, &to, None, Some("gives tree")),
+    ] {
         let own = repo.receipt(&["open", "-m", "Roll back"]);
-        let line = serde_json::json!({
+        let mut line = serde_json::json!({
             "kind": "rollback.applied",
             "data": {"of": receipt, "commit": back, "from_tree": from, "to_tree": to},
         });
+        if let Some(lines) = lines {
+            line["data"]["lines"] = lines.clone();
+        }
         write(&repo.path, "../line.jsonl", &format!("{line}\n"));
         repo.receipt(&["record", "--receipt", &own, "../line.jsonl"]);
         let (checked, code) = repo.json(&["replay", &own, "--check"]);
         assert_eq!(code, i32::from(problem.is_some()), "{checked:#}");
-        if problem.is_some() {
-            assert!(checked.to_string().contains("has tree"), "{checked:#}");
+        if let Some(problem) = problem {
+            assert!(checked.to_string().contains(problem), "{checked:#}");
         }
     }
 }

@@ -90,6 +90,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::remark::Remarked>()?,
         schema::<c::replay::Replayed>()?,
         schema::<c::review::Reviewed>()?,
+        schema::<c::rollback::RolledBack>()?,
         schema::<c::run::Ran>()?,
         schema::<c::share::Pushed>()?,
         schema::<c::share::Fetched>()?,

@@ -5,6 +5,7 @@ pub mod generated;
 mod policy;
 pub mod proposals;
 mod replay;
+mod rollback;
 mod text;
 
 use serde::Serialize;

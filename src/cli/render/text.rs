@@ -22,7 +22,7 @@ use crate::commands::share::{Fetched, Pushed, Shared};
 use crate::commands::show::Shown;
 use crate::commands::snapshot::Snapshot;
 use crate::commands::status::Status;
-use crate::commands::summary::Summary;
+use crate::commands::summary::{RollbackView, Summary};
 use crate::commands::verify::Verified;
 
 impl Render for SetUp {
@@ -337,6 +337,10 @@ impl Render for Shown {
         if let Some(origin) = &summary.forked_from {
             text.line(format!("  forked   {}", origin_words(origin)));
         }
+        for rollback in summary.takes_back.iter().chain(&summary.taken_back) {
+            let line = format!("  rollback {}", rollback_words(rollback, &summary.receipt));
+            text.line(line);
+        }
         for file in summary.files.iter().take(20) {
             text.line(format!("  file     {}", safe(file)));
         }
@@ -359,6 +363,23 @@ impl Render for Shown {
             let line = format!("  {index:>4}  {}", entry_line(text, step));
             text.line(line);
         }
+    }
+}
+
+/// Who takes back what, as one of both sees it.
+fn rollback_words(rollback: &RollbackView, here: &str) -> String {
+    let what = rollback.lines.as_ref().map(|lines| format!("lines {lines}"));
+    let what = what.as_deref();
+    let how = match &rollback.commit {
+        Some(commit) => format!("in {}", &commit[..12]),
+        None => "as a proposal".to_owned(),
+    };
+    match rollback.by == here {
+        true => format!(
+            "takes back {} {how}",
+            what.map_or_else(|| rollback.of.clone(), |what| format!("{what} of {}", rollback.of))
+        ),
+        false => format!("{} taken back by {} {how}", what.unwrap_or("is"), rollback.by),
     }
 }
 

@@ -6,12 +6,13 @@ use super::ground::Ground;
 use super::known::{Known, Parent};
 use crate::commands::Context;
 use crate::commands::proposal::{LoadError, Loaded};
+use crate::commands::rollback::rollback_again;
 use crate::commands::verify_lines::Landed;
 use crate::domain::audit::judge::{Acceptance, Evidence};
 use crate::domain::fact::Fact;
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::fold::{ProposalState, Receipt};
-use crate::domain::ids::{Oid, ReceiptId};
+use crate::domain::ids::{EntryRef, Oid, ReceiptId};
 use crate::domain::lines::{self, Content, Files};
 use crate::domain::policy::Grade;
 use crate::store::RangeCommit;
@@ -84,7 +85,36 @@ impl<'a> Search<'a> {
                 }
             }
         }
+        self.rolled_back(evidence);
         Ok(())
+    }
+
+    /// Rollbacks that give the commit when they are worked out again. Who signed one accepts it.
+    fn rolled_back(&self, evidence: &mut Evidence) {
+        for receipt in self.known.rolled_back_in(self.commit.commit) {
+            match rollback_again(self.ctx, &self.known.picture, receipt, Some(self.commit.commit)) {
+                Ok(()) => {}
+                Err(error) => {
+                    note_missing(evidence, receipt, &error);
+                    continue;
+                }
+            }
+            let mut way = Acceptance {
+                grade: Grade::Commit,
+                receipts: vec![receipt.id],
+                accepted_by: BTreeSet::new(),
+                authors: self.authors(receipt),
+            };
+            let signers =
+                receipt.takes_back.iter().filter(|known| known.said.commit == Some(self.commit.commit));
+            let signers: BTreeSet<&EntryRef> = signers.map(|known| &known.entry).collect();
+            for step in receipt.steps.iter().filter(|step| signers.contains(&step.entry)) {
+                let entry = self.known.picture.link(&step.commit).and_then(|link| link.entry.as_ref());
+                let by = entry.map(|entry| self.known.trust.principal_of(&entry.body.signer));
+                way.accepted_by.insert(by.into_iter().collect());
+            }
+            evidence.accepted.push(way);
+        }
     }
 
     /// Whatever else accepted lines give it: those of one proposal, or of several together.
@@ -317,19 +347,20 @@ impl<'a> Search<'a> {
             let (receipt, proposal) = self.known.candidate(*at);
             way.receipts.push(receipt.id);
             way.accepted_by.extend(acceptors(proposal, lines));
-            for step in &receipt.steps {
-                let entry = self.known.picture.link(&step.commit).and_then(|link| link.entry.as_ref());
-                if let Some(entry) = entry
-                    && matches!(
-                        entry.body.fact,
-                        Fact::ReceiptOpened(_) | Fact::ProposalMade(_) | Fact::ProposalRevised(_)
-                    )
-                {
-                    way.authors.insert(self.known.trust.principal_of(&entry.body.signer));
-                }
-            }
+            way.authors.extend(self.authors(receipt));
         }
         way
+    }
+
+    /// Who opened a receipt or proposed something in it.
+    fn authors(&self, receipt: &Receipt) -> BTreeSet<String> {
+        let entries = receipt.steps.iter();
+        let entries = entries.filter_map(|step| self.known.picture.link(&step.commit)?.entry.as_ref());
+        let proposing = entries.filter(|entry| {
+            let fact = &entry.body.fact;
+            matches!(fact, Fact::ReceiptOpened(_) | Fact::ProposalMade(_) | Fact::ProposalRevised(_))
+        });
+        proposing.map(|entry| self.known.trust.principal_of(&entry.body.signer)).collect()
     }
 }
 

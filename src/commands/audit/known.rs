@@ -56,6 +56,8 @@ pub struct Known {
     bound_trees: HashMap<(Oid, Parent), BTreeSet<ReceiptId>>,
     landed: HashMap<Oid, BTreeSet<usize>>,
     landed_trees: HashMap<Oid, BTreeSet<usize>>,
+    /// The receipts that say they rolled something back, by the commit that does it.
+    rollbacks: HashMap<Oid, BTreeSet<ReceiptId>>,
     gates: HashMap<Oid, Vec<GateSeen>>,
     risks: BTreeMap<ReceiptId, Option<Risk>>,
     doubts: BTreeMap<ReceiptId, Doubt>,
@@ -88,6 +90,7 @@ impl Known {
             bound_trees: HashMap::new(),
             landed: HashMap::new(),
             landed_trees: HashMap::new(),
+            rollbacks: HashMap::new(),
             gates: HashMap::new(),
             risks: BTreeMap::new(),
             doubts: BTreeMap::new(),
@@ -163,6 +166,11 @@ impl Known {
                     if let Some(at) = of.clone().find(revision) {
                         self.landed.entry(applied.commit).or_default().insert(at);
                         self.landed_trees.entry(applied.tree).or_default().insert(at);
+                    }
+                }
+                Fact::RollbackApplied(rolled) => {
+                    if let Some(commit) = rolled.commit {
+                        self.rollbacks.entry(commit).or_default().insert(receipt.id);
                     }
                 }
                 Fact::GateChecked(gate) => {
@@ -287,6 +295,12 @@ impl Known {
     pub fn landed_in(&self, commit: &RangeCommit) -> BTreeSet<usize> {
         let at_commit = self.landed.get(&commit.commit).into_iter().flatten();
         at_commit.chain(self.landed_trees.get(&commit.tree).into_iter().flatten()).copied().collect()
+    }
+
+    /// The receipts that say they rolled something back in a commit.
+    pub fn rolled_back_in(&self, commit: Oid) -> impl Iterator<Item = &Receipt> {
+        let receipts = self.rollbacks.get(&commit).into_iter().flatten();
+        receipts.filter_map(|receipt| self.picture.folded.known.get(receipt))
     }
 
     /// The proposals of a receipt.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::commands::Context;
 use crate::commands::proposal::LoadError;
+use crate::commands::rollback::rollback_again;
 use crate::commands::target::Target;
 use crate::commands::verify::Picture;
 use crate::domain::chain::SignedEntry;
@@ -117,14 +118,14 @@ pub fn run(
     if record {
         ctx.check_recording()?;
     }
-    let mut checker = Checker { ctx, rehasher: ctx.store.rehasher(), judged: BTreeMap::new() };
+    let mut checker = Checker { ctx, picture, rehasher: ctx.store.rehasher(), judged: BTreeMap::new() };
     checker.judge(picture, receipt);
     let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps).map(|step| (None, step));
     let own = receipt.steps.iter().enumerate().map(|(n, step)| (Some(n as u64), step));
     let mut rebuilt = Vec::new();
     for (n, step) in inherited.chain(own) {
         let Some(entry) = picture.link(&step.commit).and_then(|link| link.entry.as_ref()) else { continue };
-        let Some((tree, problems)) = checker.entry(entry) else { continue };
+        let Some((tree, problems)) = checker.entry(of_step(picture, receipt, entry), entry) else { continue };
         let (result, problems) = problems.finish();
         rebuilt.push(Rebuilt {
             n,
@@ -155,6 +156,7 @@ pub fn run(
 
 struct Checker<'c> {
     ctx: &'c Context,
+    picture: &'c Picture,
     rehasher: Rehasher<'c>,
     /// What working proposals and landings out again gave: by the proposal's entry, and the commit of a landing.
     judged: BTreeMap<(Digest, Option<Oid>), Verdict>,
@@ -184,7 +186,7 @@ impl Checker<'_> {
     }
 
     /// What an entry says about trees, if it does: the tree, and what is the matter with it.
-    fn entry(&mut self, entry: &SignedEntry) -> Option<(Oid, Problems)> {
+    fn entry(&mut self, receipt: &Receipt, entry: &SignedEntry) -> Option<(Oid, Problems)> {
         let mut problems = Problems::default();
         let tree = match &entry.body.fact {
             Fact::SnapshotTaken(snapshot) => self.snapshot(snapshot, &mut problems),
@@ -192,7 +194,7 @@ impl Checker<'_> {
                 self.proposal(made, entry.digest, &mut problems)
             }
             Fact::LinesApplied(applied) => self.applied(applied, &mut problems),
-            Fact::RollbackApplied(rolled) => self.rollback(rolled, &mut problems),
+            Fact::RollbackApplied(rolled) => self.rollback(receipt, rolled, &mut problems),
             _ => return None,
         };
         Some((tree, problems))
@@ -228,7 +230,7 @@ impl Checker<'_> {
     }
 
     /// What a rollback states: both trees, and that its commit leads from one to the other.
-    fn rollback(&mut self, rolled: &RollbackApplied, problems: &mut Problems) -> Oid {
+    fn rollback(&mut self, receipt: &Receipt, rolled: &RollbackApplied, problems: &mut Problems) -> Oid {
         for tree in [rolled.from_tree, rolled.to_tree] {
             problems.flaws(&self.rehasher.tree(tree));
         }
@@ -244,7 +246,14 @@ impl Checker<'_> {
                 Err(error) => problems.wrong.push(error.to_string()),
             }
         }
-        problems.judged(rollback_again(self.ctx, rolled));
+        let stated = receipt.takes_back.iter().map(|known| &known.said);
+        let agree = stated.filter(|said| said.commit == rolled.commit).all(|said| {
+            (said.of, said.from_tree, said.to_tree) == (rolled.of, rolled.from_tree, rolled.to_tree)
+        });
+        if !agree {
+            problems.wrong.push("the entries about this rollback do not agree".into());
+        }
+        problems.judged(rollback_again(self.ctx, self.picture, receipt, rolled.commit));
         rolled.to_tree
     }
 
@@ -274,12 +283,9 @@ impl Checker<'_> {
     }
 }
 
-/// Whether the three-way merge that a rollback is gives its tree again.
-///
-/// The one place for it. What the entry states is held against the objects by [`Checker::rollback`]; what the merge of
-/// the commits of [`RollbackApplied::of`] gives belongs to the command that makes rollbacks.
-fn rollback_again(_ctx: &Context, _rolled: &RollbackApplied) -> Result<(), LoadError> {
-    Ok(())
+/// The receipt that an entry is about: for what a fork inherited another one.
+fn of_step<'p>(picture: &'p Picture, receipt: &'p Receipt, entry: &SignedEntry) -> &'p Receipt {
+    entry.body.receipt.and_then(|id| picture.folded.receipt(id)).unwrap_or(receipt)
 }
 
 fn verdict(given: anyhow::Result<Result<(), LoadError>>) -> Verdict {

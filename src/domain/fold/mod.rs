@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 pub use fork::Origin;
 pub use order::Placed;
 pub use proposal::{Decided, LineStates, ProposalState, Stage};
-pub use receipt::{Receipt, Step, may_come_late, may_follow_closing};
+pub use receipt::{Receipt, Rollback, Step, may_come_late, may_follow_closing};
 pub use timeline::{Moment, timeline};
 pub use work::{GateWord, Tokens, Work};
 
@@ -76,7 +76,21 @@ pub fn fold(links: &OidMap<Link>, known: &OidSet, strangers: &OidSet, around: &A
             true => folded.strangers = finished,
         }
     });
+    tell_taken_back(&mut folded.known);
+    tell_taken_back(&mut folded.strangers);
     folded
+}
+
+/// Tells receipts what others take back of them.
+fn tell_taken_back(receipts: &mut BTreeMap<ReceiptId, Receipt>) {
+    let mut by: Vec<&Receipt> = receipts.values().filter(|receipt| !receipt.takes_back.is_empty()).collect();
+    by.sort_by_key(|receipt| (receipt.opened_at, receipt.id));
+    let rollbacks: Vec<_> = by.iter().flat_map(|receipt| receipt.takes_back.iter().cloned()).collect();
+    for rollback in rollbacks {
+        if let Some(receipt) = receipts.get_mut(&rollback.said.of) {
+            receipt.taken_back.push(rollback);
+        }
+    }
 }
 
 /// Folds what is known and then, apart from it, what is strangers', and hands each on once it is whole.

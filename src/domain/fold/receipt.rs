@@ -7,7 +7,7 @@ use super::fork::{Inherited, Origin};
 use super::order::Placed;
 use super::proposal::{ProposalState, Proposals};
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::CloseStatus;
+use crate::domain::fact::data::{CloseStatus, RollbackApplied};
 use crate::domain::finding::Code;
 use crate::domain::ids::{Digest, EntryRef, KeyId, Oid, ReceiptId, Timestamp};
 
@@ -32,8 +32,24 @@ pub struct Receipt {
     pub proposals: Vec<ProposalState>,
     /// Commits it is bound to now, oldest binding first.
     pub bound: Vec<Oid>,
+    /// What it takes back of other receipts, in order.
+    pub takes_back: Vec<Rollback>,
+    /// What others take back of it, by when they were opened. Whether that holds in some history is for the history to
+    /// say.
+    pub taken_back: Vec<Rollback>,
     /// What it continues from, where it is a fork. Nothing of that stands in the fields above.
     pub origin: Option<Origin>,
+}
+
+/// One receipt takes back another, or some lines of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rollback {
+    /// The receipt that says so.
+    pub by: ReceiptId,
+    /// Its entry.
+    pub entry: EntryRef,
+    /// The receipt taken back, the lines, the commit and the trees.
+    pub said: RollbackApplied,
 }
 
 /// One entry of a receipt.
@@ -90,6 +106,8 @@ impl<'a> Folding<'a> {
             steps: vec![Step { commit: opening.link.commit, entry, late: false }],
             proposals: Vec::new(),
             bound: Vec::new(),
+            takes_back: Vec::new(),
+            taken_back: Vec::new(),
             origin: None,
         };
         // The trees that were kept before are kept for a fork as well; all else it only looks at.
@@ -201,6 +219,13 @@ impl<'a> Folding<'a> {
                     self.bind(applied.commit);
                 }
                 applied_now?;
+            }
+            Fact::RollbackApplied(said) => {
+                if let Some(commit) = said.commit {
+                    self.bind(commit);
+                }
+                let entry = placed.entry.reference();
+                self.state.takes_back.push(Rollback { by: self.state.id, entry, said: said.clone() });
             }
             Fact::CommitBound(bound) => self.bind(bound.commit),
             Fact::CommitRebound(rebound) => {

@@ -1,0 +1,353 @@
+//! `git receipt rollback`: what a receipt applied is taken back, or the files of a snapshot come back.
+
+mod effects;
+mod restore;
+mod standing;
+mod undo;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use self::effects::Effect;
+pub use self::restore::Restored;
+pub use self::undo::rollback_again;
+
+use self::undo::Undoing;
+use super::landing::{self, Commission, Site, Story, message_of};
+use super::proposal::newest_of_each_chain;
+use super::sources::Proposed;
+use super::verify::Picture;
+use super::{Context, Report, user_error};
+use crate::domain::entry::Draft;
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{Base, CloseStatus, ReceiptOpened, RollbackApplied};
+use crate::domain::fact::values::LineSet;
+use crate::domain::fold::Receipt;
+use crate::domain::ids::{EntryRef, Oid, ReceiptId};
+use crate::store::{Appended, Ident, Merged, StoreError};
+
+/// Take back what a receipt applied, or bring the files back as they were at a snapshot
+///
+/// Prints the id of the receipt that it opens. What landed is taken back by a three-way merge on HEAD, as one new commit;
+/// where that conflicts nothing is changed. A rollback can itself be rolled back. Commands that ran are named: what they
+/// did outside of the repository stays.
+///
+/// With `--to` the working tree goes back to a snapshot, after a snapshot of now. HEAD and branches stay, and so do
+/// ignored files.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The receipt
+    #[arg(value_name = "R", required_unless_present = "to")]
+    pub receipt: Option<String>,
+    /// Only these of its lines, as `1-4,7`
+    #[arg(long, value_name = "S")]
+    pub lines: Option<String>,
+    /// Why
+    #[arg(short = 'm', long = "message", value_name = "WHY")]
+    pub message: Option<String>,
+    /// Show what would happen, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Put it into index and working tree without committing
+    #[arg(long, conflicts_with_all = ["dry_run", "propose"])]
+    pub stage: bool,
+    /// Propose it, for others to decide about
+    #[arg(long, conflicts_with = "dry_run")]
+    pub propose: bool,
+    /// Pass by the `pre-commit` and `commit-msg` hooks
+    #[arg(long)]
+    pub no_verify: bool,
+    /// Bring the files back as at a snapshot: the id of its tree, or R@N for the newest up to entry N
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["receipt", "lines", "stage", "propose", "no_verify"])]
+    pub to: Option<String>,
+    /// Only these files and folders
+    #[arg(long, value_name = "P", num_args = 1.., requires = "to")]
+    pub paths: Vec<String>,
+}
+
+/// What was rolled back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RolledBack {
+    /// The receipt that it opened; nothing where nothing was recorded.
+    pub receipt: Option<String>,
+    /// The receipt that was taken back, or that has the snapshot.
+    pub of: String,
+    /// What was taken back, without `--to`.
+    pub undone: Option<Undone>,
+    /// What was brought back, with `--to`.
+    pub restored: Option<Restored>,
+    /// The difference that it makes, as a unified diff, with `--dry-run`. Bytes that are no UTF-8 are replaced.
+    pub patch: Option<String>,
+    /// Commands that ran, whose effects outside of the repository are not taken back.
+    pub not_taken_back: Vec<Effect>,
+}
+
+/// How something was taken back.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Undone {
+    /// `committed`, `proposed`, `staged` or `dry run`.
+    pub how: &'static str,
+    /// The new commit.
+    pub commit: Option<String>,
+    /// The branch that it is on.
+    pub branch: Option<String>,
+    /// HEAD's tree before.
+    pub from_tree: String,
+    /// The tree without what was taken back.
+    pub to_tree: String,
+    /// What was taken back, the newest first.
+    pub taken: Vec<TakenView>,
+}
+
+/// A commit that was taken back, or some of its lines.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TakenView {
+    /// The commit.
+    pub commit: String,
+    /// The lines; nothing where it counts as a whole.
+    pub lines: Option<String>,
+}
+
+impl Report for RolledBack {
+    const NAME: &'static str = "rollback";
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is nothing to take back; exit code 3 where what came later, or local changes, are in the way. Nothing is
+/// changed then.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
+    if !args.dry_run {
+        ctx.check_recording()?;
+    }
+    if let Some(to) = &args.to {
+        return restore::run(ctx, to, args);
+    }
+    let Some(name) = &args.receipt else {
+        return Err(user_error("no receipt is named", "`git receipt list` shows those that are here"));
+    };
+    let trust = ctx.trust(None)?;
+    let picture = ctx.picture(&trust)?;
+    let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
+    receipt.check_known()?;
+    let lines = args.lines.as_deref().map(LineSet::from_user).transpose();
+    let lines = lines.map_err(|error| user_error(error, "write lines as `1-4,7`"))?;
+    let site = ctx.site()?;
+    let undoing = undo::undo(ctx, &picture, receipt, &site.parent, lines.as_ref())?;
+    let to_tree = match &undoing.merged {
+        Merged::Clean(tree) => *tree,
+        Merged::Conflicts(paths) => return Err(undo::conflict(receipt.id, paths, lines.is_some())),
+    };
+    if to_tree == site.parent.tree {
+        return Err(user_error(
+            format!("nothing of receipt `{}` is left to take back: HEAD has none of it any more", receipt.id),
+            "`git log` shows what took it away",
+        ));
+    }
+    // What was taken back before is not taken back once more, and the entry must not say so.
+    let stated = lines.or_else(|| undoing.rest.clone());
+    let rollback = Rollback {
+        ctx,
+        picture: &picture,
+        receipt,
+        site: &site,
+        lines: stated,
+        undoing: &undoing,
+        to_tree,
+        args,
+    };
+    let not_taken_back = effects::effects(ctx, &picture, receipt, 0)?;
+    let (how, own, commit) = rollback.happen()?;
+    ctx.tell_effects(&not_taken_back);
+    let patch = match args.dry_run {
+        true => Some(ctx.store.patch_between(site.parent.tree, to_tree)?),
+        false => None,
+    };
+    let view = |taken: &undo::Taken<'_>| TakenView {
+        commit: taken.commit().to_hex(),
+        lines: taken.lines.as_ref().map(ToString::to_string),
+    };
+    Ok(RolledBack {
+        receipt: own,
+        of: receipt.id.to_string(),
+        undone: Some(Undone {
+            how,
+            commit: commit.map(|commit| commit.to_hex()),
+            branch: site.head.branch.as_deref().map(super::open::short),
+            from_tree: site.parent.tree.to_hex(),
+            to_tree: to_tree.to_hex(),
+            taken: undoing.taken.iter().map(view).collect(),
+        }),
+        restored: None,
+        patch: patch.map(|patch| String::from_utf8_lossy(&patch).into_owned()),
+        not_taken_back,
+    })
+}
+
+/// A rollback that is worked out.
+struct Rollback<'a> {
+    ctx: &'a Context,
+    picture: &'a Picture,
+    receipt: &'a Receipt,
+    site: &'a Site,
+    /// The lines that were chosen.
+    lines: Option<LineSet>,
+    undoing: &'a Undoing<'a>,
+    to_tree: Oid,
+    args: &'a Args,
+}
+
+impl Rollback<'_> {
+    /// Does what was asked for: in a word, the receipt that says so, and the commit.
+    fn happen(&self) -> anyhow::Result<(&'static str, Option<String>, Option<Oid>)> {
+        let (ctx, args) = (self.ctx, self.args);
+        let summary = format!("Roll back \"{}\"", self.subject()?);
+        if args.dry_run {
+            return Ok(("dry run", None, None));
+        }
+        if args.stage {
+            ctx.stage(self.site, self.to_tree, &[])?;
+            return Ok(("staged", None, None));
+        }
+        let message = message_of(&self.message(&summary), &summary);
+        if args.propose {
+            let base = self.site.parent.clone();
+            let proposed = Proposed { base, tree: self.to_tree, files: Vec::new() };
+            let also = |own| self.applied(own, None);
+            let made = super::propose::as_proposal(ctx, &proposed, message.trim_end(), &also)?;
+            return Ok(("proposed", Some(made.receipt), None));
+        }
+        let own = ctx.store.new_receipt_id(ctx.now);
+        let (name, email) = ctx.author_ident();
+        let commission = Commission {
+            receipt: own,
+            command: "rollback",
+            tree: self.to_tree,
+            message,
+            no_verify: args.no_verify,
+            author: Ident { name, email, time: None },
+            settled: &[],
+        };
+        let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(self.opening(&summary)?));
+        let opening = self.cites().into_iter().fold(opening, Draft::citing);
+        let mut story = Told { rollback: self, own, applied: 0 };
+        let about = (self.picture, self.receipt.id);
+        let job = (self.site, commission);
+        let (commit, _) = landing::land(ctx, ctx.person()?, about, job, vec![opening], &mut story)?;
+        Ok(("committed", Some(own.to_string()), Some(commit)))
+    }
+
+    /// The subject of the one commit that is taken back, else what the receipt was about.
+    fn subject(&self) -> anyhow::Result<String> {
+        if let [one] = self.undoing.taken.as_slice()
+            && one.lines.is_none()
+        {
+            return Ok(self.ctx.store.range_commit(one.commit())?.subject);
+        }
+        let mut facts = super::summary::facts(self.receipt, self.picture);
+        let opened = facts.next();
+        let proposed = self.receipt.proposals.iter().rev().find(|known| known.superseded_by.is_none());
+        let summary = match (proposed, opened) {
+            (Some(proposal), _) => &proposal.made.summary,
+            (None, Some(Fact::ReceiptOpened(opened))) => &opened.summary,
+            _ => return Ok("a receipt".to_owned()),
+        };
+        Ok(summary.lines().next().unwrap_or_default().trim().to_owned())
+    }
+
+    fn message(&self, summary: &str) -> String {
+        let lines = self.lines.as_ref().map(|lines| format!("lines {lines} of ")).unwrap_or_default();
+        let what = format!("This takes back {lines}receipt {}", self.receipt.id);
+        let commits: Vec<String> = self.undoing.taken.iter().map(|taken| taken.commit().to_hex()).collect();
+        let landed = match commits.as_slice() {
+            [one] => format!(",\nwhich landed as {one}."),
+            several => format!(", which landed as\n{}.", several.join(",\n")),
+        };
+        match &self.args.message {
+            Some(why) => format!("{summary}\n\n{}\n\n{what}{landed}", why.trim()),
+            None => format!("{summary}\n\n{what}{landed}"),
+        }
+    }
+
+    fn opening(&self, summary: &str) -> anyhow::Result<ReceiptOpened> {
+        let (site, ctx) = (self.site, self.ctx);
+        Ok(ReceiptOpened {
+            task: self.args.message.clone().unwrap_or_else(|| summary.to_owned()).into(),
+            summary: summary.to_owned(),
+            mode: None,
+            risk: None,
+            base: Some(Base {
+                commit: site.parent.commit,
+                tree: site.parent.tree,
+                branch: site.head.branch.as_deref().map(super::open::short),
+                dirty: ctx.store.is_dirty()?,
+            }),
+            task_type: Some("rollback".into()),
+            agent: None,
+            parent: None,
+            forked_from: None,
+            estimate: None,
+            envelope: None,
+        })
+    }
+
+    /// Everything that is known of the receipt that is taken back.
+    fn cites(&self) -> Vec<EntryRef> {
+        newest_of_each_chain(self.receipt.steps.iter().map(|step| step.entry))
+    }
+
+    /// What is stated: one entry for each part of the lines that one can hold.
+    fn applied(&self, own: ReceiptId, commit: Option<Oid>) -> Vec<Draft> {
+        let parts: Vec<Option<LineSet>> = match &self.lines {
+            Some(lines) => lines.in_parts(super::apply::RANGES).into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let title = format!("of {}", self.receipt.id);
+        let draft = |lines| {
+            let fact = RollbackApplied {
+                of: self.receipt.id,
+                lines,
+                commit,
+                from_tree: self.site.parent.tree,
+                to_tree: self.to_tree,
+            };
+            let draft = Draft::new(Some(own), &title, Fact::RollbackApplied(fact));
+            self.cites().into_iter().fold(draft, Draft::citing)
+        };
+        parts.into_iter().map(draft).collect()
+    }
+}
+
+/// The entries about a rollback: what it took back, and the end of its receipt.
+struct Told<'a> {
+    rollback: &'a Rollback<'a>,
+    own: ReceiptId,
+    /// How many entries say what was taken back.
+    applied: usize,
+}
+
+impl Story for Told<'_> {
+    fn named(&mut self, before: &[Appended]) -> Result<EntryRef, StoreError> {
+        let opened = before.last().map(|appended| appended.entry);
+        opened.ok_or_else(|| StoreError::Corrupt("a rollback without its receipt".into()))
+    }
+
+    fn told(&mut self, commit: Oid) -> Result<Vec<Draft>, StoreError> {
+        let mut drafts = self.rollback.applied(self.own, Some(commit));
+        self.applied = drafts.len();
+        drafts.push(closed(self.own));
+        Ok(drafts)
+    }
+
+    fn noted(&self, _all: usize) -> usize {
+        // Behind the opening.
+        self.applied
+    }
+}
+
+/// The end of a receipt that is done with as soon as it is opened.
+fn closed(own: ReceiptId) -> Draft {
+    let (status, summary) = (CloseStatus::Completed, "rolled back");
+    Draft::new(Some(own), summary, Fact::ReceiptClosed(super::run::closing(status, None, summary)))
+}

@@ -1,0 +1,521 @@
+//! Taking back what a receipt applied, and going back to a snapshot.
+
+use std::path::Path;
+
+use crate::support::{PROGRAM, TestRepo, check};
+
+/// A repository with a file of ten lines.
+fn ten(init: &[&str]) -> TestRepo {
+    let repo = TestRepo::bare_of_receipts(init);
+    repo.receipt(&["init", "--no-man"]);
+    write(&repo.path, "a.txt", &ten_lines(&[]));
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Ten lines"]);
+    repo
+}
+
+fn ten_lines(changed: &[u32]) -> String {
+    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
+    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+fn read(repo: &TestRepo, name: &str) -> String {
+    std::fs::read_to_string(repo.path.join(name)).unwrap()
+}
+
+/// Proposes what the working tree has, and lands it.
+fn land(repo: &TestRepo, summary: &str) -> String {
+    let receipt = repo.receipt(&["propose", "-m", summary]);
+    repo.receipt(&["accept", &receipt]);
+    receipt
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Everything that a command must not have touched: refs, index, files.
+fn state(repo: &TestRepo) -> [String; 4] {
+    [
+        repo.git(&["for-each-ref"]),
+        repo.git(&["ls-files", "-s"]),
+        repo.git(&["status", "--porcelain"]),
+        repo.git(&["rev-parse", "HEAD"]),
+    ]
+}
+
+/// Checks a rollback as `replay --check` does, and everything as `verify` and git do.
+fn assert_sound(repo: &TestRepo, receipts: &[&str]) {
+    for receipt in receipts {
+        let (checked, code) = repo.json(&["replay", receipt, "--check"]);
+        assert_eq!(code, 0, "{checked:#}");
+    }
+    assert_eq!(repo.git(&["status", "--porcelain", "--untracked-files=no"]), "");
+    assert_eq!(repo.git(&["write-tree"]), repo.git(&["rev-parse", "HEAD^{tree}"]));
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn a_landing_is_taken_back_on_a_head_that_moved_on() {
+    for init in [&[][..], &["--object-format=sha256"]] {
+        let repo = ten(init);
+        write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+        write(&repo.path, "new", "new\n");
+        let receipt = land(&repo, "Change two lines");
+        write(&repo.path, "a.txt", &(ten_lines(&[2, 5, 9]) + "more\n"));
+        repo.git(&["commit", "-qam", "Later"]);
+        let revert = {
+            let copy = repo.folder.path().join("copy");
+            repo.git(&["worktree", "add", "-q", "--detach", copy.to_str().unwrap()]);
+            repo.git_in(&copy, &["revert", "--no-edit", "HEAD^"]);
+            repo.git_in(&copy, &["rev-parse", "HEAD^{tree}"])
+        };
+        let own = repo.receipt(&["rollback", &receipt, "-m", "Not wanted\n\nReceipt-Id: forged"]);
+        assert_eq!(own.len(), 26, "{own}");
+        assert_eq!(repo.git(&["rev-parse", "HEAD^{tree}"]), revert);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[5]) + "more\n");
+        assert!(!repo.path.join("new").exists());
+        let message = repo.git(&["log", "-1", "--format=%an%n%B"]);
+        assert!(
+            message.starts_with("Ann Example\nRoll back \"Change two lines\"\n\nNot wanted\n"),
+            "{message}"
+        );
+        assert!(message.contains(&format!("Receipt-Id: {own}")) && !message.contains("forged"), "{message}");
+        assert_sound(&repo, &[&receipt, &own]);
+        let note = repo.git(&["notes", "--ref=receipts", "show", "HEAD"]);
+        assert!(note.starts_with(&format!("{own} ")), "{note}");
+        let (shown, _) = repo.json(&["show", &own]);
+        assert_eq!(shown["state"], "completed", "{shown:#}");
+        assert_eq!(shown["takes_back"][0]["of"], receipt.as_str(), "{shown:#}");
+        let (shown, _) = repo.json(&["show", &receipt]);
+        assert_eq!(shown["taken_back"][0]["by"], own.as_str(), "{shown:#}");
+        assert_eq!(shown["taken_back"][0]["commit"], repo.git(&["rev-parse", "HEAD"]).as_str());
+        let text = repo.receipt(&["show", &receipt]);
+        assert!(text.contains(&format!("taken back by {own}")), "{text}");
+        // Once is enough.
+        let before = state(&repo);
+        let again = repo.try_receipt(&["rollback", &receipt]);
+        assert_eq!(again.status.code(), Some(2));
+        assert!(said(&again).contains("rolled back already by"), "{}", said(&again));
+        assert_eq!(state(&repo), before);
+    }
+}
+
+#[test]
+fn single_lines_go_and_what_is_left_of_them_later() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 3, 4, 8]));
+    let receipt = land(&repo, "Four lines");
+    let first = repo.receipt(&["rollback", &receipt, "--lines", "2"]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 4, 8]));
+    // Right beside it, where a merge of whole commits would conflict.
+    let second = repo.receipt(&["rollback", &receipt, "--lines", "3-4"]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2]));
+    for (lines, word) in [("2", "rolled back already"), ("9", "did not land"), ("x", "lines")] {
+        let refused = repo.try_receipt(&["rollback", &receipt, "--lines", lines]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(word), "{}", said(&refused));
+    }
+    let third = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_sound(&repo, &[&first, &second, &third]);
+    // The second comes again, and then goes again with the rest.
+    let fourth = repo.receipt(&["rollback", &second]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[4, 8]));
+    let fifth = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_sound(&repo, &[&fourth, &fifth]);
+}
+
+#[test]
+fn partial_landings_go_one_by_one_or_together() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 6, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Three lines", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1"]);
+    repo.receipt(&["apply", &receipt, "--partial"]);
+    write(&repo.path, "a.txt", &("first\n".to_owned() + &ten_lines(&[2])));
+    repo.git(&["commit", "-qam", "Between"]);
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), "first\n".to_owned() + &ten_lines(&[2, 6, 9]));
+    // A line of the placed one.
+    let one = repo.receipt(&["rollback", &receipt, "--lines", "3"]);
+    assert_eq!(read(&repo, "a.txt"), "first\n".to_owned() + &ten_lines(&[2, 6]));
+    let all = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), "first\n".to_owned() + &ten_lines(&[]));
+    assert_sound(&repo, &[&receipt, &one, &all]);
+    // What is rolled back somewhere else is still here.
+    repo.git(&["checkout", "-q", "-b", "other", "HEAD~2"]);
+    let there = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), "first\n".to_owned() + &ten_lines(&[]));
+    assert_sound(&repo, &[&there]);
+    repo.git(&["checkout", "-q", "--orphan", "none"]);
+    repo.git(&["commit", "-qm", "Nothing of it"]);
+    let refused = repo.try_receipt(&["rollback", &receipt]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("is in the history of HEAD"), "{}", said(&refused));
+}
+
+#[test]
+fn a_conflict_changes_nothing_and_names_the_files() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    write(&repo.path, "a.txt", &ten_lines(&[8]).replace("line 2 is", "line two is"));
+    repo.git(&["commit", "-qam", "In the way"]);
+    let before = state(&repo);
+    let stopped = repo.try_receipt(&["rollback", &receipt]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+    assert!(said(&stopped).contains("`a.txt`") && said(&stopped).contains("--lines"), "{}", said(&stopped));
+    assert_eq!(state(&repo), before);
+    // The line that nothing stands in the way of still goes.
+    repo.receipt(&["rollback", &receipt, "--lines", "2"]);
+    assert!(read(&repo, "a.txt").contains("line 8 is here"));
+    // Gone already by other hands.
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    repo.git(&["revert", "--no-edit", "HEAD"]);
+    let before = state(&repo);
+    let nothing = repo.try_receipt(&["rollback", &receipt]);
+    assert_eq!(nothing.status.code(), Some(2), "{}", said(&nothing));
+    assert!(said(&nothing).contains("is left to take back"), "{}", said(&nothing));
+    assert_eq!(state(&repo), before);
+}
+
+#[test]
+fn a_rollback_is_rolled_back_as_often_as_one_likes() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let mut last = receipt.clone();
+    for round in 0..4 {
+        last = repo.receipt(&["rollback", &last]);
+        let expected = if round % 2 == 0 { ten_lines(&[]) } else { ten_lines(&[2]) };
+        assert_eq!(read(&repo, "a.txt"), expected, "round {round}");
+        assert_sound(&repo, &[&last]);
+    }
+    // It stands again, so it can go again.
+    let again = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_sound(&repo, &[&again]);
+}
+
+#[cfg(unix)]
+#[test]
+fn renames_modes_links_and_bytes_come_back() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let repo = ten(&[]);
+    let bytes = |n: u8| (0..200).map(|i: u8| i ^ n).collect::<Vec<u8>>();
+    std::fs::write(repo.path.join("data.bin"), bytes(0)).unwrap();
+    write(&repo.path, "gone/deep/file", "was here\n");
+    symlink("a.txt", repo.path.join("link")).unwrap();
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "All sorts"]);
+    let before = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    std::fs::rename(repo.path.join("a.txt"), repo.path.join("b.txt")).unwrap();
+    std::fs::write(repo.path.join("data.bin"), bytes(7)).unwrap();
+    std::fs::remove_dir_all(repo.path.join("gone")).unwrap();
+    std::fs::remove_file(repo.path.join("link")).unwrap();
+    symlink("b.txt", repo.path.join("link")).unwrap();
+    std::fs::set_permissions(repo.path.join("file"), PermissionsExt::from_mode(0o755)).unwrap();
+    let receipt = land(&repo, "All sorts change");
+    // Changed under its new name since: git follows it there and back.
+    write(&repo.path, "b.txt", &ten_lines(&[7]));
+    repo.git(&["commit", "-qam", "Later"]);
+    let own = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[7]));
+    assert!(!repo.path.join("b.txt").exists());
+    assert_eq!(std::fs::read(repo.path.join("data.bin")).unwrap(), bytes(0));
+    assert_eq!(read(&repo, "gone/deep/file"), "was here\n");
+    assert_eq!(std::fs::read_link(repo.path.join("link")).unwrap(), Path::new("a.txt"));
+    assert_eq!(std::fs::metadata(repo.path.join("file")).unwrap().permissions().mode() & 0o111, 0);
+    assert_sound(&repo, &[&receipt, &own]);
+    assert_eq!(repo.git(&["diff", "--name-only", &before, "HEAD"]), "a.txt");
+}
+
+#[test]
+fn commits_that_a_receipt_is_bound_to_go_as_a_whole() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    for n in [2, 3] {
+        write(&repo.path, "a.txt", &ten_lines(&(2..=n).collect::<Vec<_>>()));
+        repo.git(&["commit", "-qam", &format!("Line {n}")]);
+        repo.receipt(&["bind", &receipt, "HEAD"]);
+    }
+    repo.receipt(&["close", &receipt, "--status", "completed"]);
+    write(&repo.path, "later", "later\n");
+    repo.git(&["add", "later"]);
+    repo.git(&["commit", "-qm", "Later"]);
+    let refused = repo.try_receipt(&["rollback", &receipt, "--lines", "1"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let (report, code) = repo.json(&["rollback", &receipt]);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["undone"]["taken"].as_array().unwrap().len(), 2, "{report:#}");
+    assert_eq!(report["undone"]["taken"][0]["commit"], repo.git(&["rev-parse", "HEAD~2"]).as_str());
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_sound(&repo, &[report["receipt"].as_str().unwrap()]);
+    // A merge has no one change to take back.
+    let receipt = repo.receipt(&["open", "-m", "A merge"]);
+    repo.git(&["checkout", "-q", "-b", "side", "HEAD^"]);
+    write(&repo.path, "side", "side\n");
+    repo.git(&["add", "side"]);
+    repo.git(&["commit", "-qm", "Side"]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--no-ff", "-m", "Merge", "side"]);
+    repo.receipt(&["bind", &receipt, "HEAD"]);
+    let refused = repo.try_receipt(&["rollback", &receipt]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(said(&refused).contains("is a merge"), "{}", said(&refused));
+}
+
+#[test]
+fn a_rollback_can_be_proposed_staged_or_only_shown() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    let before = state(&repo);
+    let (report, code) = repo.json(&["rollback", &receipt, "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    assert!(report["patch"].as_str().unwrap().contains("+line 2 is here"), "{report:#}");
+    assert!(report["receipt"].is_null());
+    assert!(repo.receipt(&["rollback", &receipt, "-n"]).contains("+line 8 is here"));
+    assert_eq!(state(&repo), before);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+
+    repo.receipt(&["rollback", &receipt, "--lines", "1", "--stage"]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[8]));
+    assert_eq!(repo.git(&["diff", "--cached", "--stat", "--format="]).lines().count(), 2);
+    assert_eq!(repo.git(&["diff"]), "");
+    assert_eq!(repo.git(&["for-each-ref"]), before[0]);
+    repo.git(&["reset", "-q", "--hard"]);
+
+    let proposal = repo.receipt(&["rollback", &receipt, "--propose", "-m", "Not wanted"]);
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), before[3]);
+    let (shown, _) = repo.json(&["show", &proposal]);
+    assert_eq!(shown["proposal"]["pending"], "1-2", "{shown:#}");
+    // Nothing is taken back yet.
+    repo.receipt(&["rollback", &receipt, "--dry-run"]);
+    repo.receipt(&["accept", &proposal]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    let again = repo.try_receipt(&["rollback", &receipt]);
+    assert!(said(&again).contains("rolled back already by"), "{}", said(&again));
+    assert_sound(&repo, &[&proposal]);
+    repo.receipt(&["rollback", &proposal]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+}
+
+#[test]
+fn what_stands_in_the_way_stops_it_before_anything_is_written() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    // Local edits elsewhere stay.
+    write(&repo.path, "file", "mine\n");
+    write(&repo.path, "a.txt", &ten_lines(&[2, 7]));
+    let before = state(&repo);
+    let stopped = repo.try_receipt(&["rollback", &receipt]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+    assert_eq!(state(&repo), before);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 7]));
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    std::fs::write(repo.path.join(".git/MERGE_HEAD"), repo.git(&["rev-parse", "HEAD"])).unwrap();
+    let stopped = repo.try_receipt(&["rollback", &receipt]);
+    assert!(said(&stopped).contains("in the middle of a merge"), "{}", said(&stopped));
+    std::fs::remove_file(repo.path.join(".git/MERGE_HEAD")).unwrap();
+    let hook = repo.path.join(".git/hooks/pre-commit");
+    std::fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let before = state(&repo);
+    assert!(!repo.try_receipt(&["rollback", &receipt]).status.success());
+    assert_eq!(state(&repo), before);
+    repo.receipt(&["rollback", &receipt, "--no-verify"]);
+    assert_eq!(read(&repo, "file"), "mine\n");
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn commands_that_ran_are_named_and_not_passed_over() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Deploy"]);
+    repo.receipt(&["run", "--", "sh", "-c", "echo deployed >/dev/null"]);
+    repo.receipt(&["run", "--gate", "test", "--", "true"]);
+    let line = r#"{"kind":"tool.called","data":{"tool":"Bash","input":{"text":"{\"command\":\"curl \\u001b[2J evil\"}"},"status":"ok","step":"flexible","files":[]}}"#;
+    write(&repo.path, "../call.jsonl", &(line.to_owned() + "\n"));
+    repo.receipt(&["record", "../call.jsonl", "--receipt", &receipt]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    repo.git(&["commit", "-qam", "Work"]);
+    repo.receipt(&["bind", &receipt, "HEAD"]);
+    let output = repo.try_receipt(&["rollback", &receipt]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains("not taken back: run: sh -c 'echo deployed >/dev/null'"), "{text}");
+    assert!(text.contains("not taken back: gate test: true"), "{text}");
+    assert!(text.contains("curl") && !text.contains('\u{1b}'), "{text}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim().len(), 26);
+    let (report, _) = repo.json(&["rollback", "@"]);
+    assert_eq!(report["not_taken_back"].as_array().unwrap().len(), 0, "{report:#}");
+    let (report, _) = repo.json(&["rollback", &receipt, "--dry-run"]);
+    let named = report["not_taken_back"].as_array().unwrap();
+    assert_eq!(named.len(), 3, "{report:#}");
+    assert_eq!(named[1]["what"], "gate test");
+    assert_eq!(named[2]["command"], "curl \u{1b}[2J evil");
+}
+
+#[test]
+fn a_linked_worktree_rolls_back_on_its_own_branch() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let linked = repo.folder.path().join("linked");
+    repo.git(&["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]);
+    let main = repo.git(&["rev-parse", "main"]);
+    repo.receipt_in(&linked, &["rollback", &receipt]);
+    assert_eq!(std::fs::read_to_string(linked.join("a.txt")).unwrap(), ten_lines(&[]));
+    assert_eq!(repo.git_in(&linked, &["status", "--porcelain"]), "");
+    assert_eq!(repo.git(&["rev-parse", "main"]), main);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2]));
+    // On main it still stands.
+    repo.receipt(&["rollback", &receipt]);
+    repo.assert_clean(&repo.path);
+}
+
+/// The files of a folder that are not git's, each with what it is and holds.
+#[cfg(unix)]
+fn files(folder: &Path) -> Vec<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let find = ["find", ".", "-path", "./.git", "-prune", "-o", "-not", "-type", "d", "-print"];
+    let mut command = std::process::Command::new(find[0]);
+    command.args(&find[1..]).current_dir(folder);
+    let mut all: Vec<String> = check(command)
+        .lines()
+        .map(|name| {
+            let path = folder.join(name);
+            let there = path.symlink_metadata().unwrap();
+            match there.is_symlink() {
+                true => format!("{name} -> {}", std::fs::read_link(&path).unwrap().display()),
+                false => {
+                    let executable = there.permissions().mode() & 0o111 != 0;
+                    format!("{name} {executable} {}", std::fs::read_to_string(&path).unwrap())
+                }
+            }
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[cfg(unix)]
+#[test]
+fn files_go_back_to_a_snapshot_and_forth_again() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    for init in [&[][..], &["--object-format=sha256"]] {
+        let repo = ten(init);
+        write(&repo.path, ".gitignore", "*.o\n");
+        write(&repo.path, "swap", "a file\n");
+        repo.git(&["add", "."]);
+        repo.git(&["commit", "-qm", "Ignore"]);
+        let receipt = repo.receipt(&["open", "-m", "Work"]);
+        // Untracked, staged, executable, a link, an ignored file, one that is deleted.
+        write(&repo.path, "d/untracked", "one\n");
+        write(&repo.path, "staged", "staged\n");
+        repo.git(&["add", "staged"]);
+        write(&repo.path, "tool", "#!/bin/sh\n");
+        std::fs::set_permissions(repo.path.join("tool"), PermissionsExt::from_mode(0o755)).unwrap();
+        symlink("a.txt", repo.path.join("link")).unwrap();
+        write(&repo.path, "x.o", "built\n");
+        std::fs::remove_file(repo.path.join("file")).unwrap();
+        let (snapshot, _) = repo.json(&["snapshot"]);
+        let (then, index) = (files(&repo.path), repo.git(&["ls-files", "-s"]));
+        // Everything is other.
+        write(&repo.path, "file", "back\n");
+        write(&repo.path, "staged", "changed\n");
+        std::fs::remove_dir_all(repo.path.join("d")).unwrap();
+        write(&repo.path, "d", "a file now\n");
+        std::fs::remove_file(repo.path.join("swap")).unwrap();
+        write(&repo.path, "swap/inside", "a folder now\n");
+        std::fs::set_permissions(repo.path.join("tool"), PermissionsExt::from_mode(0o644)).unwrap();
+        std::fs::remove_file(repo.path.join("link")).unwrap();
+        write(&repo.path, "link", "a file now\n");
+        write(&repo.path, "new/untracked", "new\n");
+        repo.git(&["add", "new", "a.txt"]);
+        let (now, index_now) = (files(&repo.path), repo.git(&["ls-files", "-s"]));
+        let head = repo.git(&["rev-parse", "HEAD"]);
+        let (report, code) = repo.json(&["rollback", "--to", &format!("{receipt}@1"), "--dry-run"]);
+        assert_eq!(code, 0, "{report:#}");
+        assert_eq!((files(&repo.path), repo.git(&["ls-files", "-s"])), (now.clone(), index_now.clone()));
+        let own = repo.receipt(&["rollback", "--to", &format!("{receipt}@1")]);
+        assert_eq!(files(&repo.path), then);
+        assert_eq!(repo.git(&["ls-files", "-s"]), index);
+        assert_eq!(repo.git(&["rev-parse", "HEAD"]), head);
+        // And back again, named by the tree.
+        let (kept, _) = repo.json(&["show", &own]);
+        let tree = kept["steps"][1]["data"]["worktree"].as_str().unwrap();
+        repo.receipt(&["rollback", "--to", tree]);
+        assert_eq!(files(&repo.path), now);
+        assert_eq!(repo.git(&["ls-files", "-s"]), index_now);
+        assert_eq!(repo.git(&["rev-parse", "HEAD"]), head);
+        // Only some of it, by the chain's own numbers.
+        let at = format!("{}@{}", snapshot["chain"].as_str().unwrap(), snapshot["seq"]);
+        repo.receipt(&["rollback", "--to", &at, "--paths", "tool", "d"]);
+        assert_eq!(read(&repo, "d/untracked"), "one\n");
+        assert!(std::fs::metadata(repo.path.join("tool")).unwrap().permissions().mode() & 0o111 != 0);
+        assert_eq!(read(&repo, "staged"), "changed\n");
+        repo.assert_clean(&repo.path);
+    }
+}
+
+#[test]
+fn going_back_never_loses_what_no_snapshot_holds() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    write(&repo.path, "out.o", "tracked then\n");
+    write(&repo.path, "notes.txt", "then\n");
+    repo.receipt(&["snapshot"]);
+    std::fs::remove_file(repo.path.join("out.o")).unwrap();
+    write(&repo.path, ".gitignore", "*.o\n");
+    write(&repo.path, "out.o", "ignored now\n");
+    write(&repo.path, "notes.txt", "now\n");
+    let to = format!("{receipt}@1");
+    let refs = repo.git(&["for-each-ref"]);
+    let stopped = repo.try_receipt(&["rollback", "--to", &to]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+    assert!(said(&stopped).contains("`out.o`"), "{}", said(&stopped));
+    assert_eq!(read(&repo, "out.o"), "ignored now\n");
+    assert_eq!(read(&repo, "notes.txt"), "now\n");
+    assert_eq!(repo.git(&["for-each-ref"]), refs);
+    repo.receipt(&["rollback", "--to", &to, "--paths", "notes.txt"]);
+    assert_eq!(read(&repo, "notes.txt"), "then\n");
+    assert_eq!(read(&repo, "out.o"), "ignored now\n");
+    // Files that look secret are in no snapshot that nobody asked for, so they stay.
+    write(&repo.path, ".env", "KEY=1\n");
+    std::fs::remove_file(repo.path.join("out.o")).unwrap();
+    repo.receipt(&["rollback", "--to", &to]);
+    assert_eq!(read(&repo, ".env"), "KEY=1\n");
+    assert!(!repo.path.join(".gitignore").exists());
+    let nothing = repo.try_receipt(&["rollback", "--to", &to]);
+    assert!(nothing.status.success() && nothing.stdout.is_empty(), "{}", said(&nothing));
+    for wrong in [format!("{receipt}@0"), format!("{receipt}@99"), "0000".into(), "nonsense".into()] {
+        let refused = repo.try_receipt(&["rollback", "--to", &wrong]);
+        assert_eq!(refused.status.code(), Some(2), "{wrong}: {}", said(&refused));
+    }
+    // Somebody is at work in the index.
+    write(&repo.path, "notes.txt", "edited\n");
+    std::fs::write(repo.path.join(".git/index.lock"), "").unwrap();
+    let mut command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
+    assert_eq!(command.output().unwrap().status.code(), Some(3));
+    assert_eq!(read(&repo, "notes.txt"), "edited\n");
+    assert!(repo.path.join(".git/index.lock").exists());
+    std::fs::remove_file(repo.path.join(".git/index.lock")).unwrap();
+    repo.receipt(&["rollback", "--to", &to]);
+    assert_eq!(read(&repo, "notes.txt"), "then\n");
+    repo.assert_clean(&repo.path);
+}
