@@ -1,6 +1,7 @@
 //! Everything that touches git: facts out, one guarded write in. The only place that knows gix.
 
 mod artifacts;
+mod blame;
 mod current;
 mod error;
 mod git;
@@ -36,6 +37,7 @@ use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
 
+pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming};
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
