@@ -9,6 +9,7 @@ pub mod decide;
 pub mod demo;
 pub mod diff;
 pub mod edits;
+pub mod evidence;
 pub mod generate;
 pub mod git_hooks;
 pub mod heads;

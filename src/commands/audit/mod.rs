@@ -17,7 +17,7 @@ use crate::domain::policy::{self, Policy, Requirement, Rule};
 use crate::domain::revoked::Revoked;
 use crate::domain::signers::AllowedSigners;
 use crate::store::RangeCommit;
-use gather::{Known, unexplained};
+use gather::{Gathered, unexplained};
 
 /// Path of the policy in the tree.
 pub const POLICY_FILE: &str = ".receipts/policy.toml";
@@ -176,7 +176,7 @@ struct Court {
     policy: Option<Policy>,
     /// Why there is no sound policy or list of signers although there is one.
     broken: Option<(AuditCode, String)>,
-    known: Rc<Known>,
+    known: Rc<Gathered>,
 }
 
 /// Signers, revocations and projects: what decides which entries count.
@@ -189,7 +189,7 @@ struct Auditing<'a> {
     root: Option<Oid>,
     /// By the blobs of policy, signers and revocations.
     courts: HashMap<[Option<Vec<u8>>; 3], Rc<Court>>,
-    known: HashMap<KnownBy, Rc<Known>>,
+    known: HashMap<KnownBy, Rc<Gathered>>,
     report: AuditReport,
 }
 
@@ -316,13 +316,13 @@ impl Auditing<'_> {
     }
 
     /// What is known under a list of signers, worked out once for each.
-    fn known_under(&mut self, trust: TrustSet, key: &[Option<Vec<u8>>; 3]) -> anyhow::Result<Rc<Known>> {
+    fn known_under(&mut self, trust: TrustSet, key: &[Option<Vec<u8>>; 3]) -> anyhow::Result<Rc<Gathered>> {
         let by = (key[1].clone(), key[2].clone(), trust.repos.clone());
         if let Some(known) = self.known.get(&by) {
             return Ok(known.clone());
         }
         let picture = self.ctx.picture(&trust)?;
-        let known = Rc::new(Known::new(self.ctx, picture, trust));
+        let known = Rc::new(Gathered::new(self.ctx, picture, trust));
         self.known.insert(by, known.clone());
         Ok(known)
     }
