@@ -92,6 +92,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Trace(commands::log::TraceArgs),
     #[allow(missing_docs)]
+    Blame(commands::blame::Args),
+    #[allow(missing_docs)]
+    Why(commands::why::Args),
+    #[allow(missing_docs)]
     Verify(commands::verify::Args),
     #[allow(missing_docs)]
     Key(commands::key::Args),
@@ -156,6 +160,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Show(_)
             | Command::List(_)
             | Command::Trace(_)
+            | Command::Blame(_)
+            | Command::Why(_)
             | Command::Verify(_)
             | Command::Diff(_)
             | Command::Preview(_)
@@ -170,8 +176,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{apply, audit, decide, diff, policy, preview, propose};
-    use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{hooks, share, show, snapshot, status, verify};
+    use commands::{
+        bind, blame, close, demo, generate, import, init, key, list, log, open, record, remark, run,
+    };
+    use commands::{hooks, share, show, snapshot, status, verify, why};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -238,6 +246,8 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Show(args) => finish(&show::run(&ctx, &args)?, output),
         Command::List(args) => finish(&list::run(&ctx, &args)?, output),
         Command::Trace(args) => finish(&log::trace(&ctx, &args)?, output),
+        Command::Blame(args) => finish(&blame::run(&ctx, &args)?, output),
+        Command::Why(args) => finish(&why::run(&ctx, &args)?, output),
         Command::Verify(args) => finish(&verify::run(&ctx, &args)?, output),
         Command::Key(args) => finish(&key::run(&ctx, &args)?, output),
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),

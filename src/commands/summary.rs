@@ -157,13 +157,12 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         charged: Vec::new(),
         spent_on_refused: Vec::new(),
     };
+    (summary.agent, summary.model) = agent_of(receipt, picture);
     let (mut spent, mut charged) = (Sums::default(), Sums::default());
     for fact in facts(receipt, picture) {
         match fact {
             Fact::ReceiptOpened(opened) => {
                 summary.summary = opened.summary.clone();
-                summary.agent = opened.agent.as_ref().map(|agent| agent.tool.clone());
-                summary.model = opened.agent.as_ref().and_then(|agent| agent.model.clone());
             }
             Fact::ToolCalled(call) => {
                 summary.tool_calls += 1;
@@ -193,7 +192,6 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
                 sum.output_tokens += counted.output_tokens;
                 sum.cache_read_tokens += counted.cache_read_tokens.unwrap_or(0);
                 sum.cache_write_tokens += counted.cache_write_tokens.unwrap_or(0);
-                summary.model.get_or_insert_with(|| counted.model.clone());
                 spent.extend(&counted.cost);
             }
             Fact::LinesApplied(applied) => charged.extend(&applied.cost),
@@ -231,6 +229,22 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
 
 fn money(sums: Sums) -> Vec<Money> {
     sums.amounts().map(|(currency, amount)| Money { amount: amount.to_string(), currency }).collect()
+}
+
+/// The agent that did a receipt's work and its model, as the opening says, else as tokens were counted.
+pub fn agent_of(receipt: &Receipt, picture: &Picture) -> (Option<String>, Option<String>) {
+    let (mut agent, mut model) = (None, None);
+    for fact in facts(receipt, picture) {
+        match fact {
+            Fact::ReceiptOpened(opened) => {
+                agent = opened.agent.as_ref().map(|agent| agent.tool.clone());
+                model = opened.agent.as_ref().and_then(|agent| agent.model.clone());
+            }
+            Fact::UsageCounted(counted) if model.is_none() => model = Some(counted.model.clone()),
+            _ => {}
+        }
+    }
+    (agent, model)
 }
 
 /// `open`, or how it was closed.

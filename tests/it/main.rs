@@ -2,6 +2,7 @@
 
 mod audit;
 mod bits;
+mod blame;
 mod documents;
 mod foreign;
 mod heads;
