@@ -93,6 +93,11 @@ impl Env {
         self.var_os("HOME").or_else(|| self.var_os("USERPROFILE")).map(PathBuf::from)
     }
 
+    /// The folder for what is gone after a while.
+    pub fn temporary(&self) -> PathBuf {
+        std::env::temp_dir()
+    }
+
     /// Whether `GIT_RECEIPT=off` switches recording off.
     pub fn is_off(&self) -> bool {
         self.var("GIT_RECEIPT")

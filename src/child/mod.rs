@@ -31,6 +31,7 @@
 
 mod capture;
 mod copy;
+mod interrupts;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(unix)]
@@ -45,10 +46,13 @@ mod unix;
 use std::{
     ffi::OsString,
     io::{self, Write},
+    path::PathBuf,
+    process::Stdio,
     time::Duration,
 };
 
 pub use capture::{Capture, Captured};
+pub use interrupts::{Interrupts, Line, Waited};
 #[cfg(not(unix))]
 pub use portable::Hold;
 #[cfg(unix)]
@@ -71,7 +75,7 @@ const CHUNK: usize = 64 * 1024;
 /// Chunks that may wait for a slow writer; when there are as many, the command has to wait too.
 const QUEUE: usize = 16;
 
-/// A command to run, in the current directory and environment.
+/// A command to run, in our directory and environment unless it says otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
     /// The program, looked up in `PATH` when it has no slash, and its arguments.
@@ -79,8 +83,14 @@ pub struct Command {
     /// After this long the command gets SIGTERM, and SIGKILL two seconds later. On a pseudo-terminal both go
     /// to its whole process group, with pipes to the command alone.
     pub timeout: Option<Duration>,
-    /// Variables set on top of our environment.
+    /// Where it runs; in our own directory if left out.
+    pub directory: Option<PathBuf>,
+    /// Variables of our environment that it does not get.
+    pub without: Vec<OsString>,
+    /// Variables set on top of what is left of our environment.
     pub env: Vec<(OsString, OsString)>,
+    /// Whether it reads nothing: then its standard input is empty, and not ours.
+    pub no_input: bool,
     /// Whether our standard input and output are terminals, so that the command shall have one too. Without
     /// effect where there are no pseudo-terminals, when standard input is no terminal after all, and when we
     /// are in the background. A standard error that is no terminal stays apart, as a pipe.
@@ -217,6 +227,14 @@ pub fn run(
 fn prepare(cmd: &Command) -> Result<std::process::Command, Error> {
     let [program, args @ ..] = cmd.argv.as_slice() else { return Err(Error::NoCommand) };
     let mut command = std::process::Command::new(program);
-    command.args(args).envs(cmd.env.iter().map(|(name, value)| (name, value)));
+    command.args(args);
+    if let Some(directory) = &cmd.directory {
+        command.current_dir(directory);
+    }
+    for name in &cmd.without {
+        command.env_remove(name);
+    }
+    command.envs(cmd.env.iter().map(|(name, value)| (name, value)));
+    command.stdin(if cmd.no_input { Stdio::null() } else { Stdio::inherit() });
     Ok(command)
 }

@@ -41,7 +41,7 @@ pub(super) fn run(
     err: &mut (dyn Write + Send),
 ) -> Result<Outcome, Error> {
     let mut command = prepare(cmd)?;
-    command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| Error::from_spawn(error, command.get_program()))?;
     let started = Instant::now();
     let (sender, chunks) = sync_channel(QUEUE);

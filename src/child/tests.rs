@@ -120,6 +120,17 @@ mod on_pipes {
     }
 
     #[test]
+    fn variables_are_left_out_and_the_folder_and_an_empty_input_are_chosen() {
+        let cmd = Command {
+            directory: Some("/".into()),
+            without: vec!["HOME".into()],
+            no_input: true,
+            ..sh("pwd; echo ${HOME-none}; cat; echo end")
+        };
+        assert_eq!(text(&quietly(&cmd).output.bytes), "/\nnone\nend\n");
+    }
+
+    #[test]
     fn long_output_is_copied_whole_and_kept_in_part() {
         const LEN: usize = 40_000_000;
         let mut count = 0;

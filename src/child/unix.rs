@@ -63,7 +63,7 @@ pub(super) fn run_on(
     let (mut child, pty) = match terminal {
         Some(terminal) => terminal.spawn(command).map(|(child, pty)| (child, Some(pty))),
         None => {
-            command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
             command.spawn().map(|child| (child, None))
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod render;
+pub mod review;
 pub mod ui;
 
 use std::ffi::OsString;
@@ -78,6 +79,8 @@ pub enum Command {
     #[allow(missing_docs)]
     Reject(commands::decide::RejectArgs),
     #[allow(missing_docs)]
+    Review(commands::review::Args),
+    #[allow(missing_docs)]
     Apply(commands::apply::Args),
     #[allow(missing_docs)]
     Policy(commands::policy::Args),
@@ -97,6 +100,10 @@ pub enum Command {
     Why(commands::why::Args),
     #[allow(missing_docs)]
     Verify(commands::verify::Args),
+    #[allow(missing_docs)]
+    Replay(commands::replay::Args),
+    #[allow(missing_docs)]
+    Fork(commands::fork::Args),
     #[allow(missing_docs)]
     Key(commands::key::Args),
     #[allow(missing_docs)]
@@ -164,6 +171,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Why(_)
             | Command::Verify(_)
             | Command::Diff(_)
+            | Command::Replay(commands::replay::Args { rerun: None, .. })
             | Command::Preview(_)
     );
     let pager = looks && env.stdout_is_terminal && !cli.no_pager && !cli.json && !cli.jsonl;
@@ -179,7 +187,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{
         bind, blame, close, demo, generate, import, init, key, list, log, open, record, remark, run,
     };
-    use commands::{hooks, share, show, snapshot, status, verify, why};
+    use commands::{fork, hooks, replay, share, show, snapshot, status, verify, why};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -239,6 +247,7 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Preview(args) => finish(&preview::run(&ctx, &args)?, output),
         Command::Accept(args) => finish(&decide::accept(&ctx, &args)?, output),
         Command::Reject(args) => finish(&decide::reject(&ctx, &args)?, output),
+        Command::Review(args) => finish(&review::run(&ctx, &args, output.color)?, output),
         Command::Apply(args) => finish(&apply::run(&ctx, &args)?, output),
         Command::Policy(args) => finish(&policy::run(&ctx, &args)?, output),
         Command::Audit(args) => audited(&audit::run(&ctx, &args)?, output),
@@ -249,6 +258,14 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Blame(args) => finish(&blame::run(&ctx, &args)?, output),
         Command::Why(args) => finish(&why::run(&ctx, &args)?, output),
         Command::Verify(args) => finish(&verify::run(&ctx, &args)?, output),
+        Command::Replay(args) => {
+            let talk = commands::replay::rerun::Talk {
+                say: |line| ui::talk("rerun", &ui::safe(line)),
+                ask: |question| ui::confirm(&ui::safe(question)),
+            };
+            finish(&replay::run(&ctx, &args, &talk)?, output)
+        }
+        Command::Fork(args) => finish(&fork::run(&ctx, &args)?, output),
         Command::Key(args) => finish(&key::run(&ctx, &args)?, output),
         Command::Import(args) => finish(&import::run(&ctx, &args)?, output),
         Command::Push(args) => finish(&share::push(&ctx, &args)?, output),

@@ -1,6 +1,5 @@
 //! Streams for people: results to standard output, talk to standard error, foreign text defused.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
@@ -84,18 +83,28 @@ impl Text {
 pub fn safe(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
-            let _ = match c {
-                '\n' => shown.write_str("\\n"),
-                '\t' => shown.write_str("\\t"),
-                '\r' => shown.write_str("\\r"),
-                c => write!(shown, "\\u{{{:x}}}", u32::from(c)),
-            };
-        } else {
-            shown.push(c);
+        match escaped(c) {
+            Some(escape) => shown.push_str(&escape),
+            None => shown.push(c),
         }
     }
     shown
+}
+
+/// What stands for a character that [`safe`] escapes; none where it may be shown as it is.
+pub fn escaped(c: char) -> Option<String> {
+    match c {
+        '\n' => Some("\\n".into()),
+        '\t' => Some("\\t".into()),
+        '\r' => Some("\\r".into()),
+        c if c.is_control() || is_invisible(c) => Some(escape(c)),
+        _ => None,
+    }
+}
+
+/// A character by its number.
+pub fn escape(c: char) -> String {
+    format!("\\u{{{:x}}}", u32::from(c))
 }
 
 /// As [`safe`], but lines stay lines.
@@ -168,10 +177,32 @@ pub fn page(text: &str) -> io::Result<()> {
     child.wait().map(drop)
 }
 
+/// Says something to the person as it is, without ending the line: a question, say.
+///
+/// # Errors
+/// When standard error cannot be written.
+pub fn ask(text: &str) -> io::Result<()> {
+    let mut out = io::stderr().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
 /// Says something to the person, beside the result.
 pub fn talk(kind: &str, text: &str) {
     // With standard error closed there is nobody to talk to.
     let _ = writeln!(io::stderr().lock(), "{kind}: {text}");
+}
+
+/// Asks the person for a yes. Everything else is a no, the end of input too.
+///
+/// # Errors
+/// When there is nobody to ask after all.
+pub fn confirm(question: &str) -> io::Result<bool> {
+    let mut err = io::stderr().lock();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 #[cfg(test)]

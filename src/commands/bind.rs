@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::git_hooks::noted;
 use super::target::Target;
+use super::trust::TrustSet;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::CommitBound;
-use crate::domain::ids::Oid;
+use crate::domain::ids::{EntryRef, Oid};
 use crate::store::NoteLine;
 
 /// Tie receipts to a commit
@@ -84,9 +85,17 @@ pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bo
     let mut bound = Bound { commit: commit.to_hex(), receipts: Vec::new() };
     let mut lines = Vec::new();
     let tied = noted(ctx, commit)?;
+    let trust = if tied.is_empty() { TrustSet::default() } else { ctx.trust(None)? };
     for target in targets {
-        // Tied already, perhaps by following a rewrite.
-        if let Some((receipt, entry)) = tied.iter().find(|(receipt, _)| *receipt == target.receipt) {
+        // Tied already, perhaps by following a rewrite. The word of a key that is not listed ties nothing for others.
+        let known = |entry: &EntryRef| -> anyhow::Result<bool> {
+            let at = ctx.store.commit_of(*entry)?;
+            let entry = ctx.store.read_link(at)?.and_then(|link| link.entry);
+            Ok(entry.is_some_and(|entry| trust.knows(&entry.body.signer)))
+        };
+        if let Some((receipt, entry)) = tied.iter().find(|(receipt, _)| *receipt == target.receipt)
+            && known(entry)?
+        {
             bound.receipts.push(BoundReceipt {
                 receipt: receipt.to_string(),
                 chain: entry.chain.to_string(),

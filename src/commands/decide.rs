@@ -159,8 +159,7 @@ pub fn accept(ctx: &Context, args: &AcceptArgs) -> anyhow::Result<Accepted> {
     if !still.is_empty() {
         ctx.notice(format!("lines {still} stay rejected: somebody else refuses them"));
     }
-    let fact = |lines| Fact::LinesAccepted(decided(proposal, lines, &args.which));
-    let drafts = drafts(receipt, proposal, &lines, &fact);
+    let drafts = drafts(receipt, proposal, true, &lines, args.which.message.as_deref());
     let pending = after.pending(proposal.made.lines.count);
     let lands = whole || args.apply;
     if lands && after.accepted.is_empty() {
@@ -220,8 +219,7 @@ pub fn reject(ctx: &Context, args: &RejectArgs) -> anyhow::Result<Rejected> {
         return Err(user_error(format!("receipt `{}` has no line pending", receipt.id), hint));
     }
     check_undecided(receipt, proposal, &lines)?;
-    let fact = |lines| Fact::LinesRejected(decided(proposal, lines, &args.which));
-    let drafts = drafts(receipt, proposal, &lines, &fact);
+    let drafts = drafts(receipt, proposal, false, &lines, args.which.message.as_deref());
     ctx.append_decision(ctx.person()?, (&picture, receipt.id), drafts, &mut Alone)?;
     let after = proposal.after(&me, false, &lines);
     Ok(Rejected(Decided {
@@ -267,23 +265,26 @@ fn check_undecided(receipt: &Receipt, proposal: &ProposalState, lines: &LineSet)
     Ok(())
 }
 
-fn decided(proposal: &ProposalState, lines: LineSet, which: &Which) -> LinesDecided {
-    LinesDecided { proposal: proposal.entry, lines, reason: which.message.clone() }
-}
-
-/// One entry for each part of a selection that one can hold.
-fn drafts(
+/// A decision as entries: one for each part of a selection that one can hold.
+pub(super) fn drafts(
     receipt: &Receipt,
     proposal: &ProposalState,
+    accepts: bool,
     lines: &LineSet,
-    fact: &dyn Fn(LineSet) -> Fact,
+    reason: Option<&str>,
 ) -> Vec<Draft> {
     let parts = lines.in_parts(RANGES).into_iter();
     let title = |lines: &LineSet| {
         let text = lines.to_string();
         if text.len() <= 40 { format!("lines {text}") } else { format!("{} lines", lines.len()) }
     };
+    let fact = |decided| if accepts { Fact::LinesAccepted(decided) } else { Fact::LinesRejected(decided) };
     parts
-        .map(|lines| Draft::new(Some(receipt.id), &title(&lines), fact(lines)).citing(proposal.entry))
+        .map(|lines| {
+            let title = title(&lines);
+            let reason = reason.map(str::to_owned);
+            let decided = LinesDecided { proposal: proposal.entry, lines, reason };
+            Draft::new(Some(receipt.id), &title, fact(decided)).citing(proposal.entry)
+        })
         .collect()
 }

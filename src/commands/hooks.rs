@@ -1,6 +1,7 @@
 //! `git receipt hooks`
 
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -122,12 +123,18 @@ pub fn run_hook(env: &Env, name: &str, args: &[OsString], strict: bool) -> anyho
 /// What goes out with a push, judged. Nothing where recording is off, or nothing is set up here.
 ///
 /// # Errors
-/// When git's lines are none, or the repository cannot be read: then a policy could not be held, and the push stops.
+/// When git's lines are none, or the repository cannot be read: then no policy could be held, and the hook's script
+/// stops the push where there is one.
 pub fn pre_push(env: &Env, args: &[OsString]) -> anyhow::Result<Vec<AuditReport>> {
     // Read to its end, whatever becomes of it: git would be left writing otherwise.
     let input = match env.stdin_is_terminal {
         true => String::new(),
-        false => std::io::read_to_string(std::io::stdin())?,
+        false => {
+            // A ref's name can be any bytes, and one that is no text must not keep the others from being judged.
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes)?;
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
     };
     if env.is_off() || !store::may_be_set_up(&env.directory, env.var_os("GIT_DIR").as_deref()) {
         return Ok(Vec::new());

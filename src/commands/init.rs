@@ -105,8 +105,15 @@ fn set_up(ctx: &Context, args: &Args) -> anyhow::Result<SetUp> {
         let id = crate::domain::ids::hex(&ctx.store.random::<8>());
         set("receipt.clone", &id, true)?;
     }
-    if let Some((branch, _)) = ctx.store.default_branch()?.or_else(|| current_branch(ctx)) {
-        set("receipt.defaultBranch", &branch, true)?;
+    let remotes = ctx.store.remote_names();
+    match ctx.store.default_branch()?.or_else(|| current_branch(ctx).filter(|_| remotes.is_empty())) {
+        Some((branch, _)) => set("receipt.defaultBranch", &branch, true)?,
+        // The branch that happens to be checked out says nothing about what a remote's people agree on.
+        None if !remotes.is_empty() => ctx.notice(
+            "the default branch cannot be told: `git remote set-head REMOTE --auto` asks the remote, or set \
+             `receipt.defaultBranch`",
+        ),
+        None => {}
     }
     for remote in ctx.store.remote_names() {
         for refspec in crate::store::fetch_refspecs(&remote) {

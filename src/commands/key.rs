@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ssh_key::PublicKey;
 
-use super::trust::{REVOKED_FILE, SIGNERS_FILE};
+use super::trust::{REVOKED_FILE, SIGNERS_FILE, TrustSet};
 use super::{Context, Report, user_error};
-use crate::domain::ids::{EntryRef, KeyId};
-use crate::domain::revoked;
+use crate::domain::ids::{EntryRef, KeyId, Oid};
+use crate::domain::revoked::{self, Revoked, RevokedError};
 use crate::domain::signers::{self, AllowedSigners, Options};
 use crate::store::keys::{PERSON, RECORDER};
 
@@ -36,7 +36,7 @@ pub enum Action {
         #[arg(long)]
         rotate: bool,
     },
-    /// List the keys of this machine and those that the working tree's signers file lists
+    /// List the keys of this machine and those that the signers file of the default branch lists
     List,
     /// Show one key with its public line
     Show {
@@ -119,7 +119,7 @@ fn new(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
         return Err(user_error(message, "`--rotate` puts it aside and makes another"));
     }
     let public = folder.create(name, &ctx.store.random(), &comment(name))?;
-    let key = view(ctx, name, &public, true)?;
+    let key = view(&ctx.trust(None)?, name, &public, true)?;
     let next = after_making(ctx, name, &path);
     Ok(Keys { changes: vec![format!("made key `{}`", path.display())], keys: vec![key], next })
 }
@@ -152,6 +152,7 @@ fn rotate(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
         return Err(user_error(format!("there is no key at `{}` to rotate", path.display()), hint));
     }
     let today = ctx.now.to_string().split('T').next().unwrap_or_default().to_owned();
+    let trust = ctx.trust(None)?;
     let rotated = folder.rotate(name, &today, &ctx.store.random(), &comment(name))?;
     let mut next = lines_to_change(ctx, &rotated.old, &rotated.new);
     if name == RECORDER {
@@ -162,7 +163,8 @@ fn rotate(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
         format!("kept the old key as `{}`", folder.path(&rotated.kept).display()),
         format!("made key `{}`", path.display()),
     ];
-    let keys = vec![view(ctx, name, &rotated.new, true)?, view(ctx, &rotated.kept, &rotated.old, true)?];
+    let keys =
+        vec![view(&trust, name, &rotated.new, true)?, view(&trust, &rotated.kept, &rotated.old, true)?];
     Ok(Keys { changes, keys, next })
 }
 
@@ -191,8 +193,7 @@ fn lines_to_change(ctx: &Context, old: &PublicKey, new: &PublicKey) -> Vec<Strin
     next
 }
 
-fn view(ctx: &Context, name: &str, public: &PublicKey, with_line: bool) -> anyhow::Result<KeyView> {
-    let trust = ctx.trust(None)?;
+fn view(trust: &TrustSet, name: &str, public: &PublicKey, with_line: bool) -> anyhow::Result<KeyView> {
     let id = KeyId::of(public);
     let mut bare = public.clone();
     bare.set_comment("");
@@ -207,19 +208,19 @@ fn view(ctx: &Context, name: &str, public: &PublicKey, with_line: bool) -> anyho
 
 fn list(ctx: &Context) -> anyhow::Result<Keys> {
     let mut keys = Vec::new();
+    let trust = ctx.trust(None)?;
     for (name, public) in ctx.key_dir()?.list()? {
-        keys.push(view(ctx, &name, &public, false)?);
+        keys.push(view(&trust, &name, &public, false)?);
     }
     for (name, signer) in ctx.named_keys() {
         if keys.iter().all(|key| key.fingerprint != signer.id().to_string()) {
-            keys.push(view(ctx, name, signer.public(), false)?);
+            keys.push(view(&trust, name, signer.public(), false)?);
         }
     }
-    let trust = ctx.trust(None)?;
     for signer in trust.signers.entries() {
         if keys.iter().all(|key| key.fingerprint != signer.fingerprint.to_string()) {
             let name = if signer.signs_receipts() { "listed" } else { "other use" };
-            keys.push(view(ctx, name, &signer.key, false)?);
+            keys.push(view(&trust, name, &signer.key, false)?);
         }
     }
     Ok(Keys { keys, ..Keys::default() })
@@ -228,17 +229,26 @@ fn list(ctx: &Context) -> anyhow::Result<Keys> {
 fn show(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
     for (known, public) in ctx.key_dir()?.list()? {
         if known == name || KeyId::of(&public).as_str() == name {
-            return Ok(Keys { keys: vec![view(ctx, &known, &public, true)?], ..Keys::default() });
+            return Ok(Keys {
+                keys: vec![view(&ctx.trust(None)?, &known, &public, true)?],
+                ..Keys::default()
+            });
         }
     }
     for (known, signer) in ctx.named_keys() {
         if known == name || signer.id().as_str() == name {
-            return Ok(Keys { keys: vec![view(ctx, known, signer.public(), true)?], ..Keys::default() });
+            return Ok(Keys {
+                keys: vec![view(&ctx.trust(None)?, known, signer.public(), true)?],
+                ..Keys::default()
+            });
         }
     }
     for signer in ctx.trust(None)?.signers.entries() {
         if signer.fingerprint.as_str() == name || signer.principal == name {
-            return Ok(Keys { keys: vec![view(ctx, "listed", &signer.key, true)?], ..Keys::default() });
+            return Ok(Keys {
+                keys: vec![view(&ctx.trust(None)?, "listed", &signer.key, true)?],
+                ..Keys::default()
+            });
         }
     }
     Err(user_error(format!("there is no key `{name}`"), "`git receipt key list` shows those that are known"))
@@ -287,7 +297,10 @@ fn trust(ctx: &Context, file: Option<&Path>, principal: Option<&str>) -> anyhow:
         public.set_comment("");
         text = signers::add(&text, &principal, &public, &Options::receipts_only())
             .map_err(|error| user_error(format!("`{SIGNERS_FILE}`: {error}"), error.hint()))?;
-        keys.push(KeyView { principal: Some(principal), ..view(ctx, "trusted", &public, false)? });
+        keys.push(KeyView {
+            principal: Some(principal),
+            ..view(&ctx.trust(None)?, "trusted", &public, false)?
+        });
     }
     let changes = write_if_changed(&path, &old, &text, SIGNERS_FILE)?;
     Ok(Keys { changes, keys, ..Keys::default() })
@@ -298,12 +311,49 @@ fn revoke(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
         Ok(key) => key,
         Err(_) => show(ctx, name)?.keys[0].fingerprint.parse()?,
     };
-    // The last good heads: what this clone has of the key now.
-    let history = ctx.store.read_history()?;
+    let path = tree_file(ctx, REVOKED_FILE)?;
+    let old = read_or_empty(&path)?;
+    let listed: Revoked = old
+        .parse()
+        .map_err(|error: RevokedError| user_error(format!("`{REVOKED_FILE}`: {error}"), error.hint()))?;
+    let trust = ctx.trust(None)?;
+    let changes = match listed.heads_of(&key) {
+        // What was signed since must not become good by saying it again.
+        Some(_) => {
+            ctx.notice(format!(
+                "`{REVOKED_FILE}` revokes the key already, and its last good heads stay as they are"
+            ));
+            Vec::new()
+        }
+        None => {
+            let heads = good_heads(ctx, &trust, &key)?;
+            let text = revoked::revoke(&old, &key, &heads)
+                .map_err(|error| user_error(format!("`{REVOKED_FILE}`: {error}"), error.hint()))?;
+            write_if_changed(&path, &old, &text, REVOKED_FILE)?
+        }
+    };
+    let view = KeyView {
+        name: "revoked".into(),
+        fingerprint: key.to_string(),
+        principal: trust.signers.principal_of(&key).map(str::to_owned),
+        public_key: None,
+        revoked: true,
+    };
+    Ok(Keys { changes, keys: vec![view], ..Keys::default() })
+}
+
+/// The last good heads of a key: the newest sound entry of each of its chains that this clone has now.
+fn good_heads(ctx: &Context, trust: &TrustSet, key: &KeyId) -> anyhow::Result<Vec<EntryRef>> {
+    let picture = ctx.picture(trust)?;
+    let sound =
+        |commit: &Oid| picture.verdict.counted.contains(commit) || picture.verdict.strangers.contains(commit);
     let mut heads: Vec<EntryRef> = Vec::new();
-    for found in &history.refs {
-        let Some(link) = history.links.get(&found.tip) else { continue };
-        let Some(entry) = link.entry.as_ref().filter(|entry| entry.body.signer == key) else { continue };
+    for found in &picture.history.refs {
+        let mut entries = picture.history.first_parents(found.tip).filter(|link| sound(&link.commit));
+        let Some(entry) = entries.find_map(|link| link.entry.as_ref()) else { continue };
+        if entry.body.signer != *key {
+            continue;
+        }
         let head = entry.reference();
         match heads.iter_mut().find(|known| known.chain == head.chain) {
             Some(known) if known.seq < head.seq => *known = head,
@@ -311,23 +361,11 @@ fn revoke(ctx: &Context, name: &str) -> anyhow::Result<Keys> {
             None => heads.push(head),
         }
     }
-    let path = tree_file(ctx, REVOKED_FILE)?;
-    let old = read_or_empty(&path)?;
-    let text = revoked::revoke(&old, &key, &heads)
-        .map_err(|error| user_error(format!("`{REVOKED_FILE}`: {error}"), error.hint()))?;
-    let changes = write_if_changed(&path, &old, &text, REVOKED_FILE)?;
-    let view = KeyView {
-        name: "revoked".into(),
-        fingerprint: key.to_string(),
-        principal: ctx.trust(None)?.signers.principal_of(&key).map(str::to_owned),
-        public_key: None,
-        revoked: true,
-    };
-    Ok(Keys { changes, keys: vec![view], ..Keys::default() })
+    Ok(heads)
 }
 
 /// A file of trust in the working tree.
-fn tree_file(ctx: &Context, name: &str) -> anyhow::Result<PathBuf> {
+pub fn tree_file(ctx: &Context, name: &str) -> anyhow::Result<PathBuf> {
     let top = ctx.store.work_dir().ok_or_else(|| {
         user_error("a bare repository has no working tree to edit", "edit the file in a clone and push it")
     })?;

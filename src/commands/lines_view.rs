@@ -40,6 +40,16 @@ pub struct LineView {
     pub new: Option<String>,
     /// How many lines move.
     pub count: Option<u64>,
+    /// Whether `new` is exactly what comes, no byte replaced.
+    #[serde(skip)]
+    pub exact: bool,
+}
+
+impl LineView {
+    /// Whether it is a line of text that can have another text.
+    pub fn may_be_edited(&self) -> bool {
+        matches!(self.op, "add" | "mutate") && self.exact && self.new.is_some()
+    }
 }
 
 /// Lists the numbers of a table, or those chosen.
@@ -130,10 +140,17 @@ fn split(bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 /// A line without its terminator.
-fn shown(lines: &[&[u8]], number: u64) -> Option<String> {
+fn bare<'l>(lines: &[&'l [u8]], number: u64) -> Option<&'l [u8]> {
     let line = lines.get(usize::try_from(number).ok()?.checked_sub(1)?)?;
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    Some(String::from_utf8_lossy(line).into_owned())
+    Some(line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+fn shown(lines: &[&[u8]], number: u64) -> Option<String> {
+    bare(lines, number).map(|line| String::from_utf8_lossy(line).into_owned())
+}
+
+fn is_text(lines: &[&[u8]], number: u64) -> bool {
+    bare(lines, number).is_some_and(|line| std::str::from_utf8(line).is_ok())
 }
 
 fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> LineView {
@@ -146,12 +163,14 @@ fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> 
         old: None,
         new: None,
         count: None,
+        exact: true,
     };
     match *op {
         Op::Add { from, .. } => {
             view.op = "add";
             view.proposed_line = Some(from + offset);
             view.new = shown(new, from + offset);
+            view.exact = is_text(new, from + offset);
         }
         Op::Remove { at, .. } => {
             view.op = "remove";
@@ -164,6 +183,7 @@ fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> 
             view.proposed_line = Some(from + offset);
             view.old = shown(old, at + offset);
             view.new = shown(new, from + offset);
+            view.exact = is_text(new, from + offset);
         }
         Op::Move { at, n, from, .. } => {
             view.op = "move";

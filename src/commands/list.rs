@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::summary::{Summary, summarize};
 use super::{Context, Report, user_error};
+use crate::domain::fold::Receipt;
 use crate::domain::ids::Timestamp;
 
 /// List receipts, newest first
@@ -25,6 +26,9 @@ pub struct Args {
     /// Only those that touched this path or something below it
     #[arg(long, value_name = "P")]
     pub path: Option<String>,
+    /// Only those that were forked from this receipt
+    #[arg(long, value_name = "R")]
+    pub forks_of: Option<String>,
     /// At most so many
     #[arg(short = 'n', long = "max-count", value_name = "N")]
     pub max_count: Option<usize>,
@@ -54,6 +58,11 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Listed> {
     let path = args.path.as_deref().map(|path| ctx.path_from_top(path));
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
+    let forked = match &args.forks_of {
+        Some(name) => Some(picture.target(ctx, name)?.receipt),
+        None => None,
+    };
+    let origin = |receipt: &Receipt| receipt.origin.as_ref().and_then(|origin| origin.receipt);
     let state = if args.open { Some("open") } else { args.state.as_deref() };
     let mut receipts: Vec<Summary> = picture
         .folded
@@ -61,6 +70,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Listed> {
         .into_iter()
         .rev()
         .filter(|receipt| since.is_none_or(|since| receipt.opened_at >= since))
+        .filter(|receipt| forked.is_none() || origin(receipt) == forked)
         .map(|receipt| summarize(&ctx.store, receipt, &picture, &trust))
         .filter(|summary| state.is_none_or(|state| summary.state == state))
         .filter(|summary| args.agent.is_none() || summary.agent == args.agent)

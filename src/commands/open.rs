@@ -10,7 +10,7 @@ use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Agent, Base, Estimate, ReceiptOpened, Risk};
-use crate::domain::ids::{ReceiptId, Timestamp};
+use crate::domain::ids::{EntryRef, ReceiptId, Timestamp};
 use crate::store::{ChainScope, OpenReceipt};
 
 /// Open a receipt and print its id
@@ -112,10 +112,34 @@ pub fn open_receipt(
     time: Timestamp,
     fact: ReceiptOpened,
     session: Option<(String, String)>,
-) -> anyhow::Result<(ReceiptId, crate::domain::ids::EntryRef)> {
+) -> anyhow::Result<(ReceiptId, EntryRef)> {
+    open_with(ctx, Opening { time, fact, session, cites: Vec::new(), worktree: None })
+}
+
+/// What a receipt is opened with.
+pub struct Opening {
+    /// When.
+    pub time: Timestamp,
+    /// What its opening says.
+    pub fact: ReceiptOpened,
+    /// The session that it belongs to, as source and id; the console's if left out.
+    pub session: Option<(String, String)>,
+    /// Entries of other chains that it builds on.
+    pub cites: Vec<EntryRef>,
+    /// The worktree that it is open in; this one if left out.
+    pub worktree: Option<PathBuf>,
+}
+
+/// As [`open_receipt`], with a say on the rest.
+///
+/// # Errors
+/// As appending.
+pub fn open_with(ctx: &Context, opening: Opening) -> anyhow::Result<(ReceiptId, EntryRef)> {
+    let Opening { time, fact, session, cites, worktree } = opening;
     let receipt = ctx.store.new_receipt_id(time);
     let title = fact.summary.clone();
     let draft = Draft::new(Some(receipt), &title, Fact::ReceiptOpened(fact));
+    let draft = cites.into_iter().fold(draft, Draft::citing);
     let scope = match &session {
         Some((source, id)) => ChainScope::Session { source: source.clone(), id: id.clone() },
         None => ChainScope::Console,
@@ -123,7 +147,7 @@ pub fn open_receipt(
     let report = ctx.append_to(scope, ctx.role(), None, vec![draft])?;
     let entry = report.entries[0].entry;
     let owner = ctx.recorder()?.id().clone();
-    let worktree = ctx.store.worktree_id();
+    let worktree = worktree.unwrap_or_else(|| ctx.store.worktree_id());
     ctx.store.note_opened(OpenReceipt { receipt, opened: entry, owner, worktree, session, closed: None })?;
     Ok((receipt, entry))
 }

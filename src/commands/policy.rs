@@ -1,16 +1,20 @@
 //! `git receipt policy`
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::audit::{POLICY_FILE, Request, audit};
-use super::trust::SIGNERS_FILE;
+use super::key::tree_file;
+use super::trust::{REVOKED_FILE, SIGNERS_FILE};
 use super::{Context, Report, UserError, user_error};
 use crate::domain::audit::report::{AuditFinding, CommitReport};
 use crate::domain::policy::{Policy, Requirement, Rule};
-use crate::domain::signers::AllowedSigners;
+use crate::domain::revoked::Revoked;
+use crate::domain::signers::{AllowedSigners, SignersError};
 
 /// Write, check and explain the policy that commits are judged by
 #[derive(Debug, Clone, clap::Args)]
@@ -56,6 +60,8 @@ pub struct PolicyReport {
     pub rules: Vec<RuleView>,
     /// What deserves a look.
     pub warnings: Vec<String>,
+    /// What to do next.
+    pub next: Vec<String>,
     /// The commit that was asked about.
     pub commit: Option<CommitReport>,
     /// What does not hold for it.
@@ -92,6 +98,7 @@ impl PolicyReport {
             written: false,
             rules: Vec::new(),
             warnings: Vec::new(),
+            next: Vec::new(),
             commit: None,
             findings: Vec::new(),
             code: 0,
@@ -122,11 +129,18 @@ fn init(ctx: &Context) -> anyhow::Result<PolicyReport> {
             "`git receipt policy check` reads it, and it is changed like code",
         ));
     }
+    let path = tree_file(ctx, POLICY_FILE)?;
     let folder = path.parent().unwrap_or(top);
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(&path, Policy::template())?;
+    let cannot = || format!("cannot write `{POLICY_FILE}`");
+    std::fs::create_dir_all(folder).with_context(cannot)?;
+    std::fs::write(&path, Policy::template()).with_context(cannot)?;
     let mut report = read(ctx, POLICY_FILE, Policy::template())?;
     report.written = true;
+    report.next = vec![
+        "list your keys: `git receipt key trust`".to_owned(),
+        "commit `.receipts` and push it: commits after that one are judged".to_owned(),
+        "look at what it finds: `git receipt policy explain`, then change `warn` to `block`".to_owned(),
+    ];
     Ok(report)
 }
 
@@ -154,24 +168,47 @@ fn read(ctx: &Context, shown: &str, text: &str) -> anyhow::Result<PolicyReport> 
         Policy::parse(text).map_err(|problem| broken(format!("`{shown}`: {problem}"), problem.hint))?;
     let mut report = PolicyReport::new(Some(shown.to_owned()));
     report.rules = policy.rules().iter().zip(1..).map(|(rule, number)| view(number, rule, None)).collect();
-    report.warnings = warnings(ctx, &policy);
+    report.warnings = warnings(&listed(ctx)?, &policy);
     Ok(report)
 }
 
-/// People in the policy who could never sign, as no key of theirs is listed.
-fn warnings(ctx: &Context, policy: &Policy) -> Vec<String> {
-    let path = ctx.store.work_dir().map(|top| top.join(SIGNERS_FILE));
-    let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-    let Ok(signers) = text.parse::<AllowedSigners>() else {
-        return vec![format!("`{SIGNERS_FILE}` cannot be read, so nobody is known")];
+/// Who the working tree's signers file lists. It and the file of revoked keys have to be sound as well, as nothing
+/// passes upon one that is not.
+fn listed(ctx: &Context) -> anyhow::Result<AllowedSigners> {
+    let text = |name: &str| -> anyhow::Result<String> {
+        let path = tree_file(ctx, name)?;
+        match path.exists() {
+            true => super::open::read_text(&path),
+            false => Ok(String::new()),
+        }
     };
+    text(REVOKED_FILE)?
+        .parse::<Revoked>()
+        .map_err(|error| broken(format!("`{REVOKED_FILE}`: {error}"), error.hint()))?;
+    text(SIGNERS_FILE)?
+        .parse()
+        .map_err(|error: SignersError| broken(format!("`{SIGNERS_FILE}`: {error}"), error.hint()))
+}
+
+/// People in the policy who could never sign, as no key of theirs is listed, and rules that nobody can satisfy for
+/// their own work.
+fn warnings(signers: &AllowedSigners, policy: &Policy) -> Vec<String> {
     let mut found = Vec::new();
-    for rule in policy.rules() {
-        let roles = match &rule.receipt {
-            Requirement::Accepted(approvals) => approvals.approvers.as_slice(),
-            _ => &[],
-        };
-        for member in roles.iter().chain(&rule.gate_runners).flat_map(|role| policy.members(role)) {
+    for (rule, number) in policy.rules().iter().zip(1..) {
+        let mut roles: Vec<&String> = rule.gate_runners.iter().collect();
+        if let Requirement::Accepted(approvals) = &rule.receipt {
+            roles.extend(&approvals.approvers);
+            let members = approvals.approvers.iter().flat_map(|role| policy.members(role));
+            let people: BTreeSet<&str> = members.map(|who| policy.owner_of(who)).collect();
+            if people.len() == approvals.count && !approvals.author_may_approve {
+                found.push(format!(
+                    "rule {number} asks for {} approvals of {} people, so none of them can get a change of their own in",
+                    approvals.count,
+                    people.len()
+                ));
+            }
+        }
+        for member in roles.into_iter().flat_map(|role| policy.members(role)) {
             let known = signers.keys_of(member).next().is_some();
             let text =
                 format!("no key of `{member}` is listed in `{SIGNERS_FILE}`, so nothing they sign counts");
@@ -195,13 +232,12 @@ fn explain(
     let ref_name = ctx.ref_to_judge(ref_name.as_deref())?;
     let judged = audit(ctx, &Request { from, to, ref_name, policy_from })?;
     let commit = judged.commits.into_iter().find(|commit| commit.commit == to.to_hex());
-    let root = from.or(policy_from);
-    let text = match root {
-        Some(root) => ctx.store.file_at(root, POLICY_FILE).ok().flatten(),
-        None => None,
+    // The rules that it was judged by: its parent's, or those that stand in for them.
+    let own = from.and_then(|from| ctx.policy_at(from).ok().flatten());
+    let policy = match (own, policy_from) {
+        (None, Some(root)) => ctx.policy_at(root).ok().flatten(),
+        (own, _) => own,
     };
-    let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-    let policy = text.and_then(|text| Policy::parse(&text).ok());
     let mut report = PolicyReport::new(judged.policy);
     let matched = commit.as_ref().map(|commit| commit.rules.clone()).unwrap_or_default();
     if let Some(policy) = policy {

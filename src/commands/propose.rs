@@ -128,7 +128,10 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
     let fact = Fact::ProposalMade(drafting.fact(1, None, summary.clone(), agent));
     let into = match target {
         Some(target) => Into::There(target, Vec::new()),
-        None => own_receipt(ctx, &proposed, &summary)?,
+        None => {
+            let (receipt, opening) = own_receipt(ctx, &proposed, &summary, None)?;
+            Into::Own(receipt, Box::new(opening))
+        }
     };
     drafting.finish(ctx, into, picture.as_ref(), fact, &args.source)
 }
@@ -168,7 +171,7 @@ pub fn revise(ctx: &Context, args: &ReviseArgs) -> anyhow::Result<Revised> {
 }
 
 /// A proposal that is worked out and not yet signed.
-struct Drafting<'a> {
+pub(super) struct Drafting<'a> {
     proposed: &'a Proposed,
     lines: LineTable,
     target: Option<String>,
@@ -178,7 +181,7 @@ struct Drafting<'a> {
 
 impl<'a> Drafting<'a> {
     /// Works out the lines, holds them against both trees, and warns of what deserves a look before it is signed.
-    fn new(ctx: &Context, proposed: &'a Proposed) -> anyhow::Result<Self> {
+    pub(super) fn new(ctx: &Context, proposed: &'a Proposed) -> anyhow::Result<Self> {
         let (base, after) = ctx.store.changed_files(proposed.base.tree, proposed.tree)?;
         let refused = |error: lines::LinesError| {
             user_error(
@@ -226,7 +229,8 @@ impl<'a> Drafting<'a> {
         Ok(Drafting { proposed, lines, target: ctx.store.head()?.branch, sensitive, secret })
     }
 
-    fn fact(
+    /// The proposal as it is stated.
+    pub(super) fn fact(
         &self,
         revision: u64,
         replaces: Option<EntryRef>,
@@ -329,7 +333,12 @@ enum Into {
 
 /// Prepares a receipt for a proposal that has none. Later commands do not join it by themselves: what comes after a
 /// proposal is decisions.
-fn own_receipt(ctx: &Context, proposed: &Proposed, summary: &str) -> anyhow::Result<Into> {
+pub(super) fn own_receipt(
+    ctx: &Context,
+    proposed: &Proposed,
+    summary: &str,
+    forked_from: Option<EntryRef>,
+) -> anyhow::Result<(ReceiptId, Draft)> {
     let fact = ReceiptOpened {
         task: summary.to_owned().into(),
         summary: summary.to_owned(),
@@ -344,12 +353,13 @@ fn own_receipt(ctx: &Context, proposed: &Proposed, summary: &str) -> anyhow::Res
         task_type: Some("proposal".into()),
         agent: None,
         parent: None,
-        forked_from: None,
+        forked_from,
         estimate: None,
         envelope: None,
     };
-    let receipt = ctx.store.new_receipt_id(ctx.now);
-    Ok(Into::Own(receipt, Box::new(Draft::new(Some(receipt), summary, Fact::ReceiptOpened(fact)))))
+    let receipt = ctx.store.new_receipt_id(ctx.store.now());
+    let opening = Draft::new(Some(receipt), summary, Fact::ReceiptOpened(fact));
+    Ok((receipt, forked_from.into_iter().fold(opening, Draft::citing)))
 }
 
 impl Context {

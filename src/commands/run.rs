@@ -1,6 +1,6 @@
 //! `git receipt run`
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::time::Duration;
 
@@ -93,8 +93,8 @@ pub fn run(
     let command = child::Command {
         argv: args.command.clone(),
         timeout: timeout.map(Duration::from_millis),
-        env: Vec::new(),
         terminal: env.stdin_is_terminal && env.stdout_is_terminal,
+        ..Default::default()
     };
     let ctx = Context::open(env)?;
     if !ctx.is_recording() {
@@ -238,7 +238,7 @@ fn record(
                     Fact::SnapshotTaken(fact),
                 ));
             }
-            drafts.push(gate_draft(args, gate, target, outcome, output, tree, dirty));
+            drafts.push(gate_draft(ctx, args, gate, target, outcome, output, (tree, dirty)));
         }
         None => drafts.push(tool_draft(args, target, outcome, output, &changes)),
     }
@@ -270,14 +270,26 @@ fn record(
     Ok(ran)
 }
 
+impl Context {
+    /// The folder that the command was started in, from the top of the working tree; nothing at the top itself, or
+    /// where its name is no text.
+    fn directory_below_top(&self) -> Option<String> {
+        let top = std::fs::canonicalize(self.store.work_dir()?).ok()?;
+        let here = std::fs::canonicalize(&self.env.directory).ok()?;
+        let parts = here.strip_prefix(top).ok()?.components();
+        let names: Option<Vec<&str>> = parts.map(|part| part.as_os_str().to_str()).collect();
+        names.filter(|names| !names.is_empty()).map(|names| names.join("/"))
+    }
+}
+
 fn gate_draft(
+    ctx: &Context,
     args: &Args,
     gate: &str,
     target: Target,
     outcome: &child::Outcome,
     output: Content,
-    tree: Oid,
-    dirty: bool,
+    (tree, dirty): (Oid, bool),
 ) -> Draft {
     let result = match outcome.exit.success() {
         true => GateResult::Passed,
@@ -294,7 +306,10 @@ fn gate_draft(
         tree,
         dirty,
         counts: None,
-        environment: None,
+        environment: ctx.directory_below_top().map(|directory| {
+            let bytes = serde_json::json!({ "directory": directory }).to_string().into_bytes();
+            Content::Pending(Pending { bytes, whole: None, media: "application/json".into() })
+        }),
     };
     Draft::new(Some(target.receipt), &format!("{gate} {result}"), Fact::GateChecked(fact))
 }
@@ -364,9 +379,9 @@ fn closing(status: CloseStatus, failure: Option<Failure>, summary: &str) -> Rece
 }
 
 /// A command line as a person would type it.
-fn shown(command: &[OsString]) -> String {
+pub fn shown(command: &[impl AsRef<OsStr>]) -> String {
     let words = command.iter().map(|word| {
-        let word = word.to_string_lossy();
+        let word = word.as_ref().to_string_lossy();
         let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
             word.into_owned()

@@ -12,7 +12,7 @@ use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::fact::values::Content;
-use crate::domain::fold::Receipt;
+use crate::domain::fold::{Receipt, Step};
 
 /// Show one receipt: task, state, tools, gates, files, tokens, commits
 #[derive(Debug, Clone, clap::Args)]
@@ -54,6 +54,8 @@ pub struct Shown {
     pub task: Option<String>,
     /// Retrievals made.
     pub retrievals: u64,
+    /// What a fork inherited, in order: entries of other receipts, which the numbers above leave out.
+    pub inherited: Vec<EntryView>,
     /// Entries that count, in order.
     pub steps: Vec<EntryView>,
     /// The lines of its proposal, where they were asked for.
@@ -106,11 +108,15 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
         true => Some(lines_of(ctx, &picture, receipt)?),
         false => None,
     };
-    let links = receipt.steps.iter().filter_map(|step| picture.link(&step.commit));
+    let views = |steps: &[Step]| {
+        let links = steps.iter().filter_map(|step| picture.link(&step.commit));
+        links.filter_map(|link| super::log::view(link, &picture, &trust)).collect::<Vec<_>>()
+    };
     Ok(Shown {
         task,
         retrievals: all.iter().filter(|fact| matches!(fact, Fact::RetrievalMade(_))).count() as u64,
-        steps: links.filter_map(|link| super::log::view(link, &picture, &trust)).collect(),
+        inherited: receipt.origin.as_ref().map(|origin| views(&origin.steps)).unwrap_or_default(),
+        steps: views(&receipt.steps),
         summary,
         lines,
         instead,

@@ -1,6 +1,6 @@
 //! A receipt in numbers: what `list`, `status` and `show` say of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,8 +9,9 @@ use super::proposal::{Loaded, sensitive_marks};
 use super::trust::TrustSet;
 use super::verify::Picture;
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{GateResult, ToolStatus};
-use crate::domain::fold::Receipt;
+use crate::domain::fact::data::CloseStatus;
+use crate::domain::fold::{Origin, ProposalState, Receipt, Work};
+use crate::domain::ids::Timestamp;
 use crate::domain::money::Sums;
 use crate::store::Store;
 
@@ -63,6 +64,35 @@ pub struct Summary {
     pub charged: Vec<Money>,
     /// The part of what the work cost that its refused lines stand for: their share of all lines.
     pub spent_on_refused: Vec<Money>,
+    /// What it continues from, where it is a fork. None of that is counted in the numbers here.
+    pub forked_from: Option<OriginView>,
+}
+
+/// The entry that a fork continues from.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OriginView {
+    /// The receipt that holds it; nothing where that is not here.
+    pub receipt: Option<String>,
+    /// The chain.
+    pub chain: String,
+    /// The place there.
+    pub seq: u64,
+    /// The digest.
+    pub digest: String,
+    /// How many entries the fork inherited.
+    pub entries: u64,
+}
+
+impl From<&Origin> for OriginView {
+    fn from(origin: &Origin) -> Self {
+        OriginView {
+            receipt: origin.receipt.map(|receipt| receipt.to_string()),
+            chain: origin.entry.chain.to_string(),
+            seq: origin.entry.seq,
+            digest: origin.entry.digest.to_string(),
+            entries: origin.steps.len() as u64,
+        }
+    }
 }
 
 /// Where a proposal stands.
@@ -129,12 +159,9 @@ pub struct Usage {
 
 /// Sums up a receipt.
 pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &TrustSet) -> Summary {
-    let mut gates: BTreeMap<&str, GateState> = BTreeMap::new();
-    let mut usage: BTreeMap<&str, Usage> = BTreeMap::new();
-    let mut files = BTreeSet::new();
     let mut summary = Summary {
         receipt: receipt.id.to_string(),
-        state: state_of(receipt),
+        state: state_of(receipt.closed),
         opened: receipt.opened_at.to_string(),
         closed: receipt.closed.map(|(_, time)| time.to_string()),
         summary: String::new(),
@@ -156,78 +183,81 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         spent: Vec::new(),
         charged: Vec::new(),
         spent_on_refused: Vec::new(),
+        forked_from: receipt.origin.as_ref().map(OriginView::from),
     };
     (summary.agent, summary.model) = agent_of(receipt, picture);
-    let (mut spent, mut charged) = (Sums::default(), Sums::default());
+    let mut work = Work::default();
     for fact in facts(receipt, picture) {
-        match fact {
-            Fact::ReceiptOpened(opened) => {
-                summary.summary = opened.summary.clone();
-            }
-            Fact::ToolCalled(call) => {
-                summary.tool_calls += 1;
-                match call.status {
-                    ToolStatus::Denied => summary.rejections += 1,
-                    ToolStatus::Error => summary.failures += 1,
-                    ToolStatus::Interrupted | ToolStatus::Unknown => summary.interrupted += 1,
-                    ToolStatus::Ok => {}
-                }
-                files.extend(call.files.iter().map(|file| file.path.to_string()));
-            }
-            Fact::GateChecked(gate) => {
-                let runs = gates.get(gate.gate.as_str()).map_or(0, |known| known.runs) + 1;
-                let state = GateState {
-                    gate: gate.gate.clone(),
-                    result: gate.result.to_string(),
-                    unproven: gate.output.is_none() && gate.result != GateResult::Skipped,
-                    runs,
-                };
-                gates.insert(&gate.gate, state);
-            }
-            Fact::UsageCounted(counted) => {
-                let sum = usage.entry(&counted.model).or_default();
-                sum.model.clone_from(&counted.model);
-                sum.messages += 1;
-                sum.input_tokens += counted.input_tokens;
-                sum.output_tokens += counted.output_tokens;
-                sum.cache_read_tokens += counted.cache_read_tokens.unwrap_or(0);
-                sum.cache_write_tokens += counted.cache_write_tokens.unwrap_or(0);
-                spent.extend(&counted.cost);
-            }
-            Fact::LinesApplied(applied) => charged.extend(&applied.cost),
-            _ => {}
+        work.add(fact);
+        if let Fact::ReceiptOpened(opened) = fact {
+            summary.summary = opened.summary.clone();
         }
     }
-    summary.gates = gates.into_values().collect();
-    summary.usage = usage.into_values().collect();
-    summary.files = files.into_iter().take(1000).collect();
+    summary.tool_calls = work.tool_calls;
+    summary.rejections = work.rejections;
+    summary.failures = work.failures;
+    summary.interrupted = work.interrupted;
+    summary.gates = gates_of(&work);
+    summary.usage = usage_of(&work);
+    summary.files = work.files.into_iter().collect();
     let newest = receipt.proposals.iter().rev().find(|proposal| proposal.superseded_by.is_none());
     if let Some(proposal) = newest {
         let (lines, count) = (&proposal.lines, proposal.made.lines.count);
         if !lines.rejected.is_empty() {
-            summary.spent_on_refused = money(spent.share(lines.rejected.len(), count));
+            summary.spent_on_refused = money(work.spent.share(lines.rejected.len(), count));
         }
-        summary.proposal = Some(ProposalView {
-            revision: proposal.made.revision,
-            state: proposal.stage().as_str(),
-            count,
-            files: proposal.made.lines.files,
-            pending: proposal.pending().to_string(),
-            accepted: lines.accepted.to_string(),
-            rejected: lines.rejected.to_string(),
-            applied: lines.applied.to_string(),
-            // What cannot be read here is marked nowhere, and `verify` counts it as withheld.
-            sensitive: Loaded::read(store, &proposal.made)
-                .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
-                .unwrap_or_default(),
-        });
+        // What cannot be read here is marked nowhere, and `verify` counts it as withheld.
+        let sensitive = Loaded::read(store, &proposal.made)
+            .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
+            .unwrap_or_default();
+        summary.proposal = Some(ProposalView { sensitive, ..standing_of(proposal) });
     }
-    summary.spent = money(spent);
-    summary.charged = money(charged);
+    summary.spent = money(work.spent);
+    summary.charged = money(work.charged);
     summary
 }
 
-fn money(sums: Sums) -> Vec<Money> {
+/// The gates of some work, each with its last word.
+pub fn gates_of(work: &Work) -> Vec<GateState> {
+    let gates = work.gates.iter().map(|(gate, word)| GateState {
+        gate: gate.clone(),
+        result: word.result.to_string(),
+        unproven: word.unproven,
+        runs: word.runs,
+    });
+    gates.collect()
+}
+
+/// The tokens of some work.
+pub fn usage_of(work: &Work) -> Vec<Usage> {
+    let usage = work.tokens.iter().map(|(model, tokens)| Usage {
+        model: model.clone(),
+        messages: tokens.messages,
+        input_tokens: tokens.input,
+        output_tokens: tokens.output,
+        cache_read_tokens: tokens.cache_read,
+        cache_write_tokens: tokens.cache_write,
+    });
+    usage.collect()
+}
+
+/// Where a proposal stands, without the files that deserve a second look.
+pub fn standing_of(proposal: &ProposalState) -> ProposalView {
+    ProposalView {
+        revision: proposal.made.revision,
+        state: proposal.stage().as_str(),
+        count: proposal.made.lines.count,
+        files: proposal.made.lines.files,
+        pending: proposal.pending().to_string(),
+        accepted: proposal.lines.accepted.to_string(),
+        rejected: proposal.lines.rejected.to_string(),
+        applied: proposal.lines.applied.to_string(),
+        sensitive: BTreeMap::new(),
+    }
+}
+
+/// Sums as they are shown.
+pub fn money(sums: Sums) -> Vec<Money> {
     sums.amounts().map(|(currency, amount)| Money { amount: amount.to_string(), currency }).collect()
 }
 
@@ -248,8 +278,8 @@ pub fn agent_of(receipt: &Receipt, picture: &Picture) -> (Option<String>, Option
 }
 
 /// `open`, or how it was closed.
-pub fn state_of(receipt: &Receipt) -> String {
-    receipt.closed.map_or_else(|| "open".into(), |(status, _)| status.to_string())
+pub fn state_of(closed: Option<(CloseStatus, Timestamp)>) -> String {
+    closed.map_or_else(|| "open".into(), |(status, _)| status.to_string())
 }
 
 /// The facts of a receipt, in order.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -142,7 +143,7 @@ impl Report for Verified {
 /// Everything that the chains say, checked and folded.
 pub struct Picture {
     /// The entries.
-    pub history: History,
+    pub history: Rc<History>,
     /// What checking them gave.
     pub verdict: Verdict,
     /// The receipts.
@@ -184,7 +185,19 @@ impl Context {
 
     /// As [`Context::picture`], with all entries that must be here.
     fn picture_with(&self, trust: &TrustSet, named: &[Named]) -> anyhow::Result<Picture> {
-        let history = self.store.read_history()?;
+        self.picture_of(Rc::new(self.store.read_history()?), trust, named)
+    }
+
+    /// As [`Context::picture_with`], of a history that was read before.
+    ///
+    /// # Errors
+    /// When hashing fails.
+    pub fn picture_of(
+        &self,
+        history: Rc<History>,
+        trust: &TrustSet,
+        named: &[Named],
+    ) -> anyhow::Result<Picture> {
         let trees = self.trees_of_bound(&history)?;
         let verdict = verify::verify(
             &history,
@@ -197,11 +210,16 @@ impl Context {
                 threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             },
         );
+        let folded = self
+            .around(trust, |around| fold::fold(&history.links, &verdict.counted, &verdict.strangers, around));
+        Ok(Picture { history, verdict, folded })
+    }
+
+    /// Calls `fold` with what folding needs to know besides the entries.
+    pub(super) fn around<T>(&self, trust: &TrustSet, fold: impl FnOnce(&fold::Around<'_>) -> T) -> T {
         let principal = |key: &_| trust.principal_of(key);
         let carried = |from: &_, to: &_| self.carried(from, to);
-        let around = fold::Around { principal_of: &principal, carried: &carried };
-        let folded = fold::fold(&history.links, &verdict.counted, &verdict.strangers, &around);
-        Ok(Picture { history, verdict, folded })
+        fold(&fold::Around { principal_of: &principal, carried: &carried })
     }
 
     /// The trees of the commits that bindings name, as far as those are here.
@@ -436,7 +454,8 @@ impl Context {
         let known: HashSet<(ReceiptId, EntryRef)> =
             entries.filter_map(|entry| Some((entry.body.receipt?, entry.reference()))).collect();
         for (commit, text) in notes {
-            for line in text.lines() {
+            // Git joins notes that it copies together by an empty line.
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
                 let there = line.split_once(' ').and_then(|(receipt, entry)| {
                     let named = (receipt.parse().ok()?, entry.parse().ok()?);
                     known.get(&named)

@@ -10,7 +10,7 @@ use crate::domain::fact::Fact;
 use crate::domain::fact::data::LinesApplied;
 use crate::domain::fact::values::LineSet;
 use crate::domain::finding::{Code, Finding};
-use crate::domain::fold::Receipt;
+use crate::domain::fold::{ProposalState, Receipt};
 use crate::domain::ids::{Digest, Oid};
 use crate::domain::lines::{self, Request, Table};
 
@@ -30,6 +30,16 @@ pub struct Landed<'p> {
     pub in_history: LineSet,
 }
 
+/// A revision of a proposal, and what came of working it out again.
+pub struct Judged<'p> {
+    /// The revision.
+    pub proposal: &'p ProposalState,
+    /// Whether its table leads from its base to its tree.
+    pub table: Result<(), LoadError>,
+    /// The commits that its lines landed in, each with whether they give its tree.
+    pub landings: Vec<(Landed<'p>, anyhow::Result<Result<(), LoadError>>)>,
+}
+
 impl Context {
     /// Holds every proposal's table against its trees, and every commit that lines landed in against the lines. What
     /// is not here is withheld, and counted.
@@ -39,32 +49,18 @@ impl Context {
     pub fn check_lines(&self, picture: &Picture) -> anyhow::Result<(Vec<Finding>, u64)> {
         let (mut findings, mut withheld) = (Vec::new(), 0);
         for receipt in picture.folded.receipts() {
-            let landings = self.landings(picture, receipt);
-            for (proposal, mut landings) in receipt.proposals.iter().zip(landings) {
-                let Some(link) = picture.link(&proposal.commit) else { continue };
-                let loaded = Loaded::read(&self.store, &proposal.made)
-                    .and_then(|loaded| loaded.change(&self.store).map(drop).map(|()| loaded));
-                let loaded = match loaded {
-                    Ok(loaded) => Ok(loaded),
-                    Err(LoadError::Withheld(problem)) => {
-                        withheld += 1;
-                        Err(problem)
-                    }
+            for judged in self.judged_lines(picture, receipt) {
+                let Some(link) = picture.link(&judged.proposal.commit) else { continue };
+                match judged.table {
+                    Ok(()) => {}
+                    Err(LoadError::Withheld(_)) => withheld += 1,
                     Err(LoadError::Wrong(problem)) => {
                         findings.push(link.finding(Code::BadLines, problem));
-                        continue;
                     }
-                };
-                if let Ok(loaded) = &loaded {
-                    self.look_into_history(loaded, &mut landings)?;
                 }
-                for landed in landings {
+                for (landed, verdict) in judged.landings {
                     let link = picture.link(&landed.entry).unwrap_or(link);
-                    let judged = match &loaded {
-                        Ok(loaded) => self.recompute(loaded, &landed)?,
-                        Err(problem) => Err(LoadError::Withheld(problem.clone())),
-                    };
-                    match judged {
+                    match verdict? {
                         Ok(()) => {}
                         // A commit that is gone says nothing; one that is here and cannot be worked out again may say
                         // anything.
@@ -82,6 +78,43 @@ impl Context {
             }
         }
         Ok((findings, withheld))
+    }
+
+    /// Holds every revision of a receipt's proposals against its trees, and what landed of it against its lines. Of a
+    /// table that is wrong nothing is worked out.
+    pub fn judged_lines<'p>(&self, picture: &'p Picture, receipt: &'p Receipt) -> Vec<Judged<'p>> {
+        let landings = self.landings(picture, receipt);
+        let judge = |(proposal, landings): (&'p ProposalState, Vec<Landed<'p>>)| {
+            let loaded = Loaded::read(&self.store, &proposal.made)
+                .and_then(|loaded| loaded.change(&self.store).map(drop).map(|()| loaded));
+            let (table, landings) = match loaded {
+                Ok(loaded) => (Ok(()), self.recompute_all(&loaded, landings)),
+                Err(LoadError::Withheld(problem)) => {
+                    let withheld = |landed| (landed, Ok(Err(LoadError::Withheld(problem.clone()))));
+                    (Err(LoadError::Withheld(problem.clone())), landings.into_iter().map(withheld).collect())
+                }
+                Err(wrong) => (Err(wrong), Vec::new()),
+            };
+            Judged { proposal, table, landings }
+        };
+        receipt.proposals.iter().zip(landings).map(judge).collect()
+    }
+
+    fn recompute_all<'p>(
+        &self,
+        loaded: &Loaded,
+        mut landings: Vec<Landed<'p>>,
+    ) -> Vec<(Landed<'p>, anyhow::Result<Result<(), LoadError>>)> {
+        let looked = self.look_into_history(loaded, &mut landings);
+        let failed = looked.err().map(|error| format!("{error:#}"));
+        let judge = |landed: Landed<'p>| {
+            let verdict = match &failed {
+                None => self.recompute(loaded, &landed),
+                Some(problem) => Err(anyhow::anyhow!("{problem}")),
+            };
+            (landed, verdict)
+        };
+        landings.into_iter().map(judge).collect()
     }
 
     /// The commits that lines landed in, in order, for every revision of a receipt's proposals by its index.

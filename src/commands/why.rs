@@ -304,8 +304,8 @@ impl<'a> Telling<'a> {
     /// proposal itself.
     fn wrote(&self, claim: &Claim) -> anyhow::Result<Option<usize>> {
         let Some((at, number)) = claim.number else { return Ok(claim.step) };
-        let landing = self.known.landing(at);
-        let proposed = || self.receipt.steps.iter().position(|step| step.entry == landing.proposal.entry);
+        let (_, proposal) = self.known.candidate(at);
+        let proposed = || self.receipt.steps.iter().position(|step| step.entry == proposal.entry);
         let Ok(loaded) = self.known.loaded(self.ctx, at) else { return Ok(proposed()) };
         let Some((path, line)) = loaded.table.proposed_line(number) else { return Ok(proposed()) };
         let Some(file) = loaded.proposed.get(&path) else { return Ok(proposed()) };
@@ -315,7 +315,7 @@ impl<'a> Telling<'a> {
 
     fn decisions(&self, claim: &Claim) -> Vec<DecisionView> {
         let Some((at, number)) = claim.number else { return Vec::new() };
-        let decided = self.known.landing(at).proposal.decisions.iter();
+        let decided = self.known.candidate(at).1.decisions.iter();
         decided
             .filter(|decided| decided.lines.contains(number))
             .map(|decided| {

@@ -135,6 +135,19 @@ impl Revoked {
         Ok(revoked)
     }
 
+    /// Takes in another list: a key of either is revoked, and only what both leave good stays good.
+    pub fn add(&mut self, other: Revoked) {
+        for theirs in other.entries {
+            let Some(&at) = self.by_key.get(&theirs.key) else {
+                self.by_key.insert(theirs.key.clone(), self.entries.len());
+                self.entries.push(theirs);
+                continue;
+            };
+            let ours = &mut self.entries[at].heads;
+            *ours = ours.iter().filter_map(|head| earlier(head, &theirs.heads)).collect();
+        }
+    }
+
     /// Every line with a key, in order.
     pub fn entries(&self) -> &[Revocation] {
         &self.entries
@@ -143,6 +156,17 @@ impl Revoked {
     /// The last good heads of a revoked key; `None` where the key is not revoked.
     pub fn heads_of(&self, key: &KeyId) -> Option<&[EntryRef]> {
         self.by_key.get(key).map(|&at| self.entries[at].heads.as_slice())
+    }
+}
+
+/// The head of the same chain that both would leave good; `None` where one of them leaves none, or they are about two
+/// continuations of the chain.
+fn earlier(head: &EntryRef, others: &[EntryRef]) -> Option<EntryRef> {
+    let other = others.iter().find(|other| other.chain == head.chain)?;
+    match head.seq.cmp(&other.seq) {
+        std::cmp::Ordering::Less => Some(*head),
+        std::cmp::Ordering::Greater => Some(*other),
+        std::cmp::Ordering::Equal => (head == other).then_some(*head),
     }
 }
 

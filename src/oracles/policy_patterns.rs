@@ -180,7 +180,14 @@ fn git_lists_the_refs_that_we_match() {
         let listed = oracle.git(&["for-each-ref", "--format=%(refname)", &text], "");
         // A plain name also lists what is below it.
         let exact = text.contains(['*', '?', '[']);
-        let theirs: BTreeSet<&str> = listed.lines().filter(|name| exact || *name == text).collect();
+        let mut theirs: BTreeSet<&str> = listed.lines().filter(|name| exact || *name == text).collect();
+        let Some(branches) = text.strip_prefix("refs/heads/") else {
+            // Only branches are also listed by patterns whose `*` takes slashes.
+            prop_assert!(theirs.is_subset(&ours), "{}", text);
+            return Ok(());
+        };
+        let listed = oracle.git(&["branch", "--list", "--format=%(refname)", branches], "");
+        theirs.extend(listed.lines());
         prop_assert_eq!(ours, theirs, "{}", text);
         Ok(())
     });

@@ -1,7 +1,7 @@
 //! Which receipts are open here: a hint, kept so that commands need not read every chain to find them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +60,14 @@ impl Store {
 
     /// What tells this worktree from others.
     pub fn worktree_id(&self) -> PathBuf {
+        self.worktree_id_of(self.git_dir())
+    }
+
+    /// What tells the worktree with this git directory from others.
+    pub(super) fn worktree_id_of(&self, git_dir: &Path) -> PathBuf {
         // From the shared directory on, so that moving the clone changes nothing.
-        let real = |path: &std::path::Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let own = real(self.git_dir());
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let own = real(git_dir);
         own.strip_prefix(real(self.common_dir())).map(PathBuf::from).unwrap_or(own)
     }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::error::StoreError;
 
-/// A git command in the repository `git_dir`, with replace refs and prompts off.
+/// A git command in the repository `git_dir`, with replace refs, grafts and prompts off.
 pub(super) fn command(git_dir: &Path, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new("git");
     command
@@ -15,6 +15,7 @@ pub(super) fn command(git_dir: &Path, args: impl IntoIterator<Item = impl AsRef<
         .args(args)
         .env("GIT_DIR", git_dir)
         .env("LC_ALL", "C")
+        .env("GIT_GRAFT_FILE", "/dev/null")
         // Our own hooks have nothing to add to what we do ourselves.
         .env("GIT_RECEIPT_IN_HOOK", "1")
         .env_remove("GIT_INDEX_FILE")

@@ -1,5 +1,6 @@
 //! Everything that touches git: facts out, one guarded write in. The only place that knows gix.
 
+mod ancestry;
 mod artifacts;
 mod blame;
 mod current;
@@ -12,6 +13,7 @@ mod inside;
 pub mod keys;
 mod landing;
 mod lines;
+mod linked;
 mod lock;
 mod loose_object;
 mod loose_ref;
@@ -23,6 +25,7 @@ mod patch;
 mod project_commit;
 mod read;
 mod refs;
+mod rehash;
 mod scratch_index;
 mod session;
 mod setup;
@@ -30,6 +33,7 @@ mod state;
 mod touched;
 mod transport;
 mod tree;
+mod unsigned;
 mod worktree;
 mod write;
 
@@ -37,20 +41,23 @@ use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
 
+pub use ancestry::RangeCommit;
 pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming};
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
 pub use landing::{Landing, Recovered, Settled};
-pub use merge::RangeCommit;
+pub use linked::TemporaryWorktree;
 pub use near::may_be_set_up;
 pub use notes::{NoteLine, NotesMove};
 pub use project_commit::Ident;
-pub use refs::{Head, RefMove};
+pub use refs::{Head, RefMove, is_ref_name};
+pub use rehash::{Flaw, Rehashed, Rehasher};
 pub use session::{Session, SessionLock};
 pub use setup::{check_git_version, fetch_refspecs};
 pub use state::{ChainScope, host_name};
 pub use transport::Transfer;
+pub use tree::TreeEntry;
 pub use worktree::{Care, TreeChange, Worktree};
 pub use write::{Alone, Along, AlreadyTold, AppendOptions, AppendReport, Appended, Repeats, RestsOn};
 

@@ -31,6 +31,14 @@ pub struct Head {
     pub commit: Option<Oid>,
 }
 
+/// How often a symbolic ref may point to another one, as git has it (`SYMREF_MAXDEPTH`).
+const MOST_SYMBOLIC: usize = 5;
+
+/// Whether a ref can have this full name, by the rules of `git check-ref-format`.
+pub fn is_ref_name(name: &str) -> bool {
+    gix::refs::FullName::try_from(name).is_ok()
+}
+
 impl Store {
     /// What a ref points to, by full name; symbolic refs are followed.
     ///
@@ -45,13 +53,23 @@ impl Store {
             .map_err(|error| git::failed(&["rev-parse"], &error.to_string()))?;
             return Ok(Oid::from_hex(String::from_utf8_lossy(&out.stdout).trim()));
         }
-        let Some(mut found) =
-            self.repo.try_find_reference(name).map_err(StoreError::read(format_args!("ref `{name}`")))?
-        else {
-            return Ok(None);
-        };
-        let id = found.follow_to_object().map_err(StoreError::read(format_args!("ref `{name}`")))?;
-        Ok(Oid::from_bytes(id.as_bytes()))
+        // A symbolic ref whose target is gone, as a removed branch leaves `refs/remotes/origin/HEAD`, names nothing.
+        let mut at = name.to_owned();
+        for _ in 0..=MOST_SYMBOLIC {
+            // What no ref can be called names none.
+            if !is_ref_name(&at) {
+                return Ok(None);
+            }
+            let found = self.repo.try_find_reference(&at);
+            let Some(found) = found.map_err(StoreError::read(format_args!("ref `{at}`")))? else {
+                return Ok(None);
+            };
+            match found.target() {
+                gix::refs::TargetRef::Object(id) => return Ok(Oid::from_bytes(id.as_bytes())),
+                gix::refs::TargetRef::Symbolic(next) => at = next.as_bstr().to_string(),
+            }
+        }
+        Err(StoreError::Corrupt(format!("ref `{name}` is symbolic more than {MOST_SYMBOLIC} times over")))
     }
 
     /// All refs below `prefix` (which ends in `/`), by name.

@@ -40,6 +40,19 @@ impl Store {
         self.repo.remote_names().iter().map(|name| name.to_string()).collect()
     }
 
+    /// The configured remote of this name, or of this address: git says only the address where one was typed.
+    pub fn remote_called(&self, name: &str) -> Option<String> {
+        let names = self.remote_names();
+        if names.iter().any(|known| known == name) {
+            return Some(name.to_owned());
+        }
+        let has = |remote: &String| {
+            let keys = ["url", "pushurl"].map(|key| format!("remote.{remote}.{key}"));
+            keys.iter().any(|key| self.config_all(key).iter().any(|address| address == name))
+        };
+        names.into_iter().find(has)
+    }
+
     /// Adds a value to a key of the repository's own configuration.
     ///
     /// # Errors

@@ -1,10 +1,17 @@
-//! The project's own history: revisions, trees of commits, files in them, roots, the default branch.
-
-use std::collections::BTreeSet;
+//! What revisions name: commits, trees, files in them, the default branch.
 
 use super::error::StoreError;
 use super::{Store, object_id, oid};
 use crate::domain::ids::Oid;
+
+/// What stands at a path of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TreeEntry {
+    /// Whether it is a folder.
+    pub is_folder: bool,
+    /// Its object.
+    pub oid: Oid,
+}
 
 impl Store {
     /// The commit that a revision names, tags peeled; `None` when it names nothing.
@@ -60,9 +67,24 @@ impl Store {
         let Some(bytes) = self.commit_bytes(commit)? else { return Ok(String::new()) };
         let message =
             bytes.windows(2).position(|pair| pair == b"\n\n").map_or(&[][..], |at| &bytes[at + 2..]);
-        let text = String::from_utf8_lossy(message);
-        let paragraph = text.trim_start().lines().take_while(|line| !line.trim().is_empty());
-        Ok(paragraph.map(str::trim).collect::<Vec<_>>().join(" "))
+        Ok(super::ancestry::subject(&String::from_utf8_lossy(message)))
+    }
+
+    /// What stands at a path of a commit's tree; `None` where nothing does.
+    ///
+    /// # Errors
+    /// When the commit or a tree of it cannot be read.
+    pub fn entry_at(&self, commit: Oid, path: &str) -> Result<Option<TreeEntry>, StoreError> {
+        let Some(tree) = self.tree_of(commit)? else {
+            return Err(StoreError::Corrupt(format!("commit `{commit}` is not here")));
+        };
+        if tree == self.empty_tree() {
+            return Ok(None);
+        }
+        let tree =
+            self.repo.find_tree(object_id(tree)).map_err(StoreError::read(format_args!("tree `{tree}`")))?;
+        let found = tree.lookup_entry_by_path(path).map_err(StoreError::read(format_args!("`{path}`")))?;
+        Ok(found.map(|entry| TreeEntry { is_folder: entry.mode().is_tree(), oid: oid(&entry.object_id()) }))
     }
 
     /// When a commit was made, in seconds since 1970, as its committer says; 0 where it does not say.
@@ -116,71 +138,5 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    /// Whether a commit has history that no remote-tracking branch has. Without remotes none is ahead of any.
-    ///
-    /// # Errors
-    /// When git cannot tell.
-    pub fn is_ahead_of_remotes(&self, commit: Oid) -> Result<bool, StoreError> {
-        if self.remote_names().is_empty() {
-            return Ok(false);
-        }
-        let args = ["rev-list", "--max-count=1", &commit.to_hex(), "--not", "--remotes", "--"];
-        super::git::run(self.git_dir(), &args, None).map(|printed| !printed.is_empty())
-    }
-
-    /// Which of `wanted` are `head` or an ancestor of it. History that `base` has as well is not looked through.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub fn reached(&self, head: Oid, base: Oid, wanted: &[Oid]) -> Result<BTreeSet<Oid>, StoreError> {
-        let mut found = BTreeSet::new();
-        let hidden = self.has_object(base).then(|| object_id(base));
-        let walk = self.repo.rev_walk([object_id(head)]).with_hidden(hidden);
-        for info in walk.all().map_err(StoreError::read("the history"))? {
-            let info =
-                info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
-            let commit = oid(&info.id);
-            if wanted.contains(&commit) {
-                found.insert(commit);
-                if found.len() == wanted.len() {
-                    break;
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The commits without parents that `commit` descends from; `None` in a shallow clone, where they cannot be
-    /// told.
-    ///
-    /// # Errors
-    /// When the history cannot be read.
-    pub fn roots_of(&self, commit: Oid) -> Result<Option<BTreeSet<Oid>>, StoreError> {
-        if self.is_shallow() {
-            return Ok(None);
-        }
-        let walk = self.repo.rev_walk([object_id(commit)]).all().map_err(StoreError::read("the history"))?;
-        let mut roots = BTreeSet::new();
-        for info in walk {
-            let info =
-                info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
-            if info.parent_ids.is_empty() {
-                roots.insert(oid(&info.id));
-            }
-        }
-        Ok(Some(roots))
-    }
-}
-
-impl Store {
-    /// The commits of a range such as `A..B`.
-    ///
-    /// # Errors
-    /// When git does not know the range.
-    pub fn commits_in(&self, range: &str) -> Result<BTreeSet<Oid>, StoreError> {
-        let out = super::git::run(self.git_dir(), &["rev-list", "--end-of-options", range, "--"], None)?;
-        Ok(String::from_utf8_lossy(&out).lines().filter_map(Oid::from_hex).collect())
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{PROGRAM, TestRepo, check};
 
-const POLICY: &str = r#"version = 1
+pub const POLICY: &str = r#"version = 1
 
 [roles]
 reviewers = ["ann@example.com", "bob@example.com"]
@@ -26,14 +26,19 @@ grade = "GRADE"
 "#;
 
 /// A project with its policy, its keys and a commit to start from.
-struct Project {
-    repo: TestRepo,
+pub struct Project {
+    pub repo: TestRepo,
     /// What is trusted: the commit with policy and signers.
-    root: String,
+    pub root: String,
 }
 
 impl Project {
-    fn new(grade: &str) -> Self {
+    pub fn new(grade: &str) -> Self {
+        Self::under(&POLICY.replace("GRADE", grade))
+    }
+
+    /// A project with another policy.
+    pub fn under(policy: &str) -> Self {
         let repo = TestRepo::new();
         let project = Project { repo, root: String::new() };
         let repo = &project.repo;
@@ -46,7 +51,7 @@ impl Project {
         }
         signers.push_str(&project.public(&repo.home(), "recorder", "ann+agent@example.com"));
         write(&repo.path, ".receipts/allowed_signers", &signers);
-        write(&repo.path, ".receipts/policy.toml", &POLICY.replace("GRADE", grade));
+        write(&repo.path, ".receipts/policy.toml", policy);
         write(&repo.path, "test.sh", "grep -q one a.txt\n");
         write(&repo.path, "a.txt", &numbers(&[]));
         repo.git(&["add", "."]);
@@ -55,11 +60,11 @@ impl Project {
         Project { root, ..project }
     }
 
-    fn home(&self, who: &str) -> PathBuf {
+    pub fn home(&self, who: &str) -> PathBuf {
         self.repo.folder.path().join(format!("home-{who}"))
     }
 
-    fn public(&self, home: &Path, name: &str, principal: &str) -> String {
+    pub fn public(&self, home: &Path, name: &str, principal: &str) -> String {
         let path = home.join(".config/git-receipt/keys").join(format!("{name}.pub"));
         let key = std::fs::read_to_string(path).unwrap();
         let key: Vec<&str> = key.split(' ').take(2).collect();
@@ -67,7 +72,7 @@ impl Project {
     }
 
     /// Runs `git receipt` as somebody.
-    fn of(&self, who: &str, args: &[&str]) -> String {
+    pub fn of(&self, who: &str, args: &[&str]) -> String {
         let mut command = self.repo.command(PROGRAM, &self.repo.path, args);
         command.env("HOME", self.home(who));
         for role in ["AUTHOR", "COMMITTER"] {
@@ -77,7 +82,7 @@ impl Project {
     }
 
     /// The gate on the files as they are, by the build server's key.
-    fn gate(&self) {
+    pub fn gate(&self) {
         let key = self.home("ci").join(".config/git-receipt/keys/person");
         let mut command =
             self.repo.command(PROGRAM, &self.repo.path, &["run", "--gate", "test", "--", "sh", "test.sh"]);
@@ -86,16 +91,16 @@ impl Project {
     }
 
     /// The agent proposes `a.txt` with some lines changed.
-    fn propose(&self, changed: &[u32]) -> String {
+    pub fn propose(&self, changed: &[u32]) -> String {
         write(&self.repo.path, "a.txt", &numbers(changed));
         self.repo.receipt(&["propose", "-m", "Change", "--restore"])
     }
 
-    fn audit(&self, range: &str) -> (Value, i32) {
+    pub fn audit(&self, range: &str) -> (Value, i32) {
         self.repo.json(&["audit", range, "--ref", "refs/heads/main"])
     }
 
-    fn codes(&self, range: &str) -> Vec<String> {
+    pub fn codes(&self, range: &str) -> Vec<String> {
         let (report, code) = self.audit(range);
         let codes: Vec<String> = report["findings"]
             .as_array()
@@ -107,17 +112,17 @@ impl Project {
         codes
     }
 
-    fn since_root(&self) -> String {
+    pub fn since_root(&self) -> String {
         format!("{}..HEAD", self.root)
     }
 }
 
-fn numbers(changed: &[u32]) -> String {
+pub fn numbers(changed: &[u32]) -> String {
     let verb = |n| if changed.contains(&n) { "was" } else { "is" };
     (1..=20).map(|n| format!("line {n} {} number one of {n}\n", verb(n))).collect()
 }
 
-fn write(folder: &Path, name: &str, content: &str) {
+pub fn write(folder: &Path, name: &str, content: &str) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
@@ -174,7 +179,7 @@ fn who_proposed_it_does_not_approve_it_and_neither_does_their_owner() {
     assert_eq!(project.codes(&project.since_root()), ["A704"]);
     let explained = project.repo.try_receipt(&["policy", "explain", "HEAD"]);
     let text = String::from_utf8_lossy(&explained.stdout).into_owned();
-    assert!(text.contains("bob@example.com would count"), "{text}");
+    assert!(text.contains("by bob@example.com signs"), "{text}");
 }
 
 #[test]

@@ -48,12 +48,13 @@ impl TestRepo {
     pub fn share(&self) -> (PathBuf, PathBuf) {
         let (remote, second) = (self.folder.path().join("remote.git"), self.folder.path().join("second"));
         let (there, other) = (remote.to_str().unwrap(), second.to_str().unwrap());
-        self.git(&["clone", "-q", "--bare", ".", there]);
+        // As over a network: a clone of a folder would bring along what no ref reaches.
+        self.git(&["clone", "-q", "--no-local", "--bare", ".", there]);
         self.git(&["remote", "add", "origin", there]);
         self.git(&["fetch", "-q"]);
         self.receipt(&["init", "--no-man"]);
         self.receipt(&["push"]);
-        self.git_in(self.folder.path(), &["clone", "-q", there, other]);
+        self.git_in(self.folder.path(), &["clone", "-q", "--no-local", there, other]);
         self.receipt_in(&second, &["init", "--no-man"]);
         self.receipt_in(&second, &["fetch"]);
         (remote, second)

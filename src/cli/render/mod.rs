@@ -4,7 +4,8 @@ pub mod audit;
 mod blame;
 pub mod generated;
 mod policy;
-mod proposals;
+pub mod proposals;
+mod replay;
 mod text;
 
 use serde::Serialize;

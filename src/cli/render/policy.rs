@@ -32,6 +32,9 @@ impl Render for PolicyReport {
         for warning in &self.warnings {
             text.line(format!("{} {}", text.warn("warning"), safe(warning)));
         }
+        for next in &self.next {
+            text.line(format!("next: {}", safe(next)));
+        }
         let Some(commit) = &self.commit else { return };
         text.line(format!("commit {} {}", commit.commit, safe(&commit.subject)));
         text.line(format!("  evidence {}", commit.grade));
@@ -51,7 +54,11 @@ impl Render for PolicyReport {
             text.line(format!("  {}", safe(&finding.hint)));
         }
         if self.findings.is_empty() && self.file.is_some() {
-            text.line(text.good("every rule holds"));
+            let words = match commit.rules.is_empty() {
+                true => text.dim("no rule is about it"),
+                false => text.good("every rule holds"),
+            };
+            text.line(words);
         }
     }
 }

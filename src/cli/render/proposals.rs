@@ -8,6 +8,7 @@ use crate::commands::diff::{Diffed, RevisionView};
 use crate::commands::lines_view::{FileView, LineView};
 use crate::commands::preview::Previewed;
 use crate::commands::propose::{Made, Revised};
+use crate::commands::review::{Ending, Reviewed};
 use crate::commands::summary::ProposalView;
 
 impl Render for Made {
@@ -85,30 +86,58 @@ fn line_text(text: &Text, line: &LineView, width: usize) -> String {
     let number = format!("L{:0width$}", line.line);
     let old = || safe(line.old.as_deref().unwrap_or_default());
     let new = || safe(line.new.as_deref().unwrap_or_default());
+    let sign = sign(line.op);
     match line.op {
-        "add" => text.good(&format!("+ {number} {}", new())),
-        "remove" => text.bad(&format!("- {number} {}", old())),
+        "add" => text.good(&format!("{sign} {number} {}", new())),
+        "remove" => text.bad(&format!("{sign} {number} {}", old())),
         "mutate" => {
-            format!("{} {} → {}", text.warn(&format!("~ {number}")), old(), text.good(&new()))
+            format!("{} {} → {}", text.warn(&format!("{sign} {number}")), old(), text.good(&new()))
         }
+        op => {
+            let shown = format!("{sign} {number} {}", whole_file(line, old(), new()));
+            match op {
+                "create" => text.good(shown.trim_end()),
+                "delete" => text.bad(shown.trim_end()),
+                _ => text.warn(&shown),
+            }
+        }
+    }
+}
+
+/// What stands before a number.
+pub fn sign(op: &'static str) -> &'static str {
+    match op {
+        "add" => "+",
+        "remove" => "-",
+        "mutate" => "~",
+        "move" => ">",
+        "cap" => "cap~",
+        "create" => "file+",
+        "delete" => "file-",
+        other => other,
+    }
+}
+
+/// What a number does that is not one line of text, in words.
+pub fn whole_file(line: &LineView, old: String, new: String) -> String {
+    match line.op {
         "move" => {
             let moved = line.count.unwrap_or_default();
             let (from, to) = (line.base_line.unwrap_or_default(), line.proposed_line.unwrap_or_default());
-            text.warn(&format!("> {number} moved {moved} lines from line {from} to line {to}"))
+            format!("moved {moved} lines from line {from} to line {to}")
         }
-        "cap" => text.warn(&format!("cap~ {number} mode {} → {}", old(), new())),
-        "rename" => text.warn(&format!("rename {number} {} → {}", old(), new())),
-        "create" => text.good(format!("file+ {number} created {}", new()).trim_end()),
-        "delete" => text.bad(format!("file- {number} deleted {}", old()).trim_end()),
+        "cap" => format!("mode {old} → {new}"),
+        "create" => format!("created {new}"),
+        "delete" => format!("deleted {old}"),
         "bytes" | "type" => {
             let what = if line.op == "bytes" { "content replaced whole" } else { "type changed" };
-            let (old, new) = (old(), new());
             let file = |side: String| if side.is_empty() { "file".to_owned() } else { side };
-            let both = old.is_empty() && new.is_empty();
-            let sides = if both { String::new() } else { format!(": {} → {}", file(old), file(new)) };
-            text.warn(&format!("{} {number} {what}{sides}", line.op))
+            match old.is_empty() && new.is_empty() {
+                true => what.to_owned(),
+                false => format!("{what}: {} → {}", file(old), file(new)),
+            }
         }
-        other => format!("{other} {number}"),
+        _ => format!("{old} → {new}"),
     }
 }
 
@@ -122,15 +151,20 @@ impl Render for Previewed {
             let lines = format!("lines {} no longer fit", conflict.lines);
             text.line(format!("{} in {}: {}", text.bad(&lines), safe(&conflict.path), conflict.why));
         }
-        for line in safe_lines(self.patch.trim_end_matches('\n')).lines() {
-            let shown = match line.as_bytes().first() {
-                Some(b'+') => text.good(line),
-                Some(b'-') => text.bad(line),
-                Some(b'@') => text.dim(line),
-                _ => line.to_owned(),
-            };
-            text.exact(shown);
-        }
+        patch(text, &self.patch, "");
+    }
+}
+
+/// A unified diff, each line behind `indent`.
+pub(super) fn patch(text: &mut Text, patch: &str, indent: &str) {
+    for line in safe_lines(patch.trim_end_matches('\n')).lines() {
+        let shown = match line.as_bytes().first() {
+            Some(b'+') => text.good(line),
+            Some(b'-') => text.bad(line),
+            Some(b'@') => text.dim(line),
+            _ => line.to_owned(),
+        };
+        text.exact(format!("{indent}{shown}"));
     }
 }
 
@@ -145,6 +179,32 @@ impl Decided {
         }
         if let Some(landed) = &self.landed {
             landed.render(text);
+        }
+    }
+}
+
+impl Render for Reviewed {
+    fn render(&self, text: &mut Text) {
+        match self.ending {
+            Ending::Signed => {}
+            Ending::Discarded => text.line("nothing signed; what was decided is discarded"),
+            Ending::Kept => text.line(format!(
+                "nothing signed; what was decided is kept: `git receipt review {}` takes it up",
+                self.receipt
+            )),
+            Ending::Unchanged => text.line("nothing to sign"),
+        }
+        if !self.accepted.is_empty() {
+            text.line(format!("{} lines {} of {}", text.good("accepted"), self.accepted, self.receipt));
+        }
+        if !self.rejected.is_empty() {
+            text.line(format!("{} lines {} of {}", text.bad("rejected"), self.rejected, self.receipt));
+        }
+        if let Some(fork) = &self.fork {
+            text.line(format!("edited lines {}, proposed in {}", self.edited, fork.receipt));
+        }
+        if !self.pending.is_empty() {
+            text.line(format!("pending lines {}", self.pending));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Render;
 use super::proposals::{files, standing};
+use super::replay::origin_words;
 use crate::cli::ui::{Text, safe, safe_lines};
 use crate::commands::bind::Bound;
 use crate::commands::close::Closed;
@@ -244,7 +245,7 @@ fn summary_line(text: &mut Text, summary: &Summary) {
     text.line(line);
 }
 
-fn gate_word(text: &Text, gate: &crate::commands::summary::GateState) -> String {
+pub(super) fn gate_word(text: &Text, gate: &crate::commands::summary::GateState) -> String {
     let shown = format!("{} {}", safe(&gate.gate), gate.result);
     let shown = match gate.result.as_str() {
         "passed" => text.good(&shown),
@@ -254,7 +255,7 @@ fn gate_word(text: &Text, gate: &crate::commands::summary::GateState) -> String 
     if gate.unproven { format!("{shown} {}", text.warn("(unproven)")) } else { shown }
 }
 
-fn state(text: &Text, state: &str) -> String {
+pub(super) fn state(text: &Text, state: &str) -> String {
     let padded = format!("{state:<9}");
     match state {
         "completed" => text.good(&padded),
@@ -333,6 +334,9 @@ impl Render for Shown {
             let line = format!("  proposal {}", standing(text, proposal));
             text.line(line);
         }
+        if let Some(origin) = &summary.forked_from {
+            text.line(format!("  forked   {}", origin_words(origin)));
+        }
         for file in summary.files.iter().take(20) {
             text.line(format!("  file     {}", safe(file)));
         }
@@ -347,6 +351,10 @@ impl Render for Shown {
             files(text, lines, proposal.count, true);
         }
         text.line("");
+        for step in &self.inherited {
+            let line = format!("  {:>4}  {}", "·", entry_line(text, step));
+            text.line(format!("{line}  {}", text.dim("inherited")));
+        }
         for (index, step) in self.steps.iter().enumerate() {
             let line = format!("  {index:>4}  {}", entry_line(text, step));
             text.line(line);
@@ -354,7 +362,7 @@ impl Render for Shown {
     }
 }
 
-fn entry_line(text: &Text, entry: &EntryView) -> String {
+pub(super) fn entry_line(text: &Text, entry: &EntryView) -> String {
     let signature = match entry.signature {
         "good" => text.good("good"),
         "bad" => text.bad("BAD"),
@@ -533,12 +541,12 @@ impl Render for Verified {
 }
 
 /// `1 entry`, `2 entries`.
-fn count(n: u64, one: &str, many: &str) -> String {
+pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// Milliseconds as people say them.
-fn human_ms(ms: u64) -> String {
+pub(super) fn human_ms(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),

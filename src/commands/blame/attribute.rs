@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::edits::{stood, writers};
 use crate::commands::Context;
 use crate::commands::evidence::{
-    Asked, Carriers, Ground, Known, Put, Way, add_lines_brought, files_met, plausible, without_end,
+    Carriers, Found, Ground, Known, Parent, Put, Search, Way, add_lines_brought, files_met, plausible,
+    without_end,
 };
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Oid, ReceiptId};
-use crate::domain::lines::Files;
 use crate::domain::policy::Grade;
-use crate::store::Annotated;
+use crate::store::{Annotated, RangeCommit};
 
 /// A receipt that speaks for a line.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ struct Looking<'a> {
     ctx: &'a Context,
     known: &'a Known,
     annotated: &'a Annotated,
-    /// Every line that a landed proposal brings.
+    /// Every line that an accepted proposal brings.
     brought: OnceCell<HashSet<Vec<u8>>>,
     carriers: OnceCell<Carriers>,
 }
@@ -104,32 +104,36 @@ impl<'a> Looking<'a> {
     ) -> anyhow::Result<Vec<Vec<Claim>>> {
         let (ctx, known) = (self.ctx, self.known);
         let nothing = || vec![Vec::new(); wanted.len()];
-        let Some(bytes) = ctx.store.commit_bytes(commit)? else { return Ok(nothing()) };
-        let Some(tree) = ctx.store.tree_of(commit)? else { return Ok(nothing()) };
-        let parent = ctx.store.parents_of(commit)?.first().copied();
-        let parent_tree = match parent {
-            Some(parent) => ctx.store.tree_of(parent)?,
+        if !ctx.store.has_object(commit) {
+            return Ok(nothing());
+        }
+        let asked = ctx.store.range_commit(commit)?;
+        let parent_tree = match asked.parents.first() {
+            Some(parent) => ctx.store.tree_of(*parent)?,
             None => None,
         };
-        let trailers = trailers_of(&bytes);
-        let asked = Asked { commit, tree, parent_tree, trailers: &trailers };
-        let bound = known.bound_to(&asked);
-        let likely = || -> bool { texts.is_some_and(|texts| plausible(texts, self.brought())) };
-        let ways = match !bound.is_empty() || known.landed_as(&asked) || !trailers.is_empty() || likely() {
-            true => known.ways(ctx, &asked, &bound)?.found,
-            false => Vec::new(),
+        // Where the parent is not here, git too takes the commit for one without.
+        let parent = parent_tree.map_or(Parent::Root, Parent::Tree);
+        let bound = known.bound_to(&asked, parent);
+        let is_named = || !bound.is_empty() || !asked.named.is_empty() || !known.landed_in(&asked).is_empty();
+        let likely = || texts.is_some_and(|texts| plausible(texts, self.brought()));
+        let searched = match is_named() || likely() {
+            true => Some(self.search(&asked, parent, &bound)?),
+            false => None,
         };
-        let best = ways.iter().rev().max_by_key(|way| way.grade);
+        let best = searched
+            .as_ref()
+            .and_then(|(search, found)| Some((search, found.ways.iter().rev().max_by_key(|way| way.grade)?)));
         let mut holders = bound.clone();
-        if let Some(way) = best {
+        if let Some((_, way)) = best {
             for part in &way.parts {
-                let grade = holders.entry(known.landing(part.at).receipt.id).or_insert(way.grade);
+                let grade = holders.entry(known.candidate(part.at).0.id).or_insert(way.grade);
                 *grade = way.grade.max(*grade);
             }
         }
         if holders.is_empty() {
             let carried = match texts {
-                Some(texts) => self.carried(&asked, wanted, texts)?,
+                Some(texts) => self.carried(&asked, parent, wanted, texts)?,
                 None => None,
             };
             return Ok(carried.unwrap_or_else(|| {
@@ -142,9 +146,10 @@ impl<'a> Looking<'a> {
         let mut telling = Telling {
             looking: self,
             asked: &asked,
+            parent,
             bound: &bound,
             ground: match best {
-                Some(way) => self.lay(&asked, way)?.map(|ground| (way, ground)),
+                Some((search, way)) => search.lay(way)?.map(|ground| (way, ground)),
                 None => None,
             },
             numbers: HashMap::new(),
@@ -179,13 +184,30 @@ impl<'a> Looking<'a> {
         Ok(claims)
     }
 
-    /// Every line that a landed proposal brings; worked out once, for the first commit that nothing names.
+    /// Looks for accepted lines that give a commit: what the entries state, and only without that what can be worked
+    /// out.
+    fn search<'s>(
+        &'s self,
+        asked: &'s RangeCommit,
+        parent: Parent,
+        bound: &BTreeMap<ReceiptId, Grade>,
+    ) -> anyhow::Result<(Search<'s>, Found)> {
+        let search = Search::new(self.ctx, self.known, asked, parent, bound.clone())?;
+        let mut found = Found::default();
+        search.stated(&mut found)?;
+        if found.ways.is_empty() {
+            search.worked_out(&mut found)?;
+        }
+        Ok((search, found))
+    }
+
+    /// Every line that an accepted proposal brings; worked out once, for the first commit that nothing names.
     fn brought(&self) -> &HashSet<Vec<u8>> {
         self.brought.get_or_init(|| {
             let mut lines = HashSet::new();
-            for landing in self.known.landings() {
+            for at in self.known.candidates() {
                 // One whose table is not here cannot be put anywhere either.
-                if let Ok(loaded) = self.known.loaded(self.ctx, landing.at) {
+                if let Ok(loaded) = self.known.loaded(self.ctx, at) {
                     add_lines_brought(&self.ctx.store, loaded.as_ref().into(), &mut lines);
                 }
             }
@@ -205,7 +227,8 @@ impl<'a> Looking<'a> {
     /// The claims on lines of a commit that is what bound commits changed, by what is claimed of them there.
     fn carried(
         &self,
-        asked: &Asked<'_>,
+        asked: &RangeCommit,
+        parent: Parent,
         wanted: &[Place],
         texts: &[&[u8]],
     ) -> anyhow::Result<Option<Vec<Vec<Claim>>>> {
@@ -214,7 +237,7 @@ impl<'a> Looking<'a> {
         if !carriers.may_give(asked.commit, committed, texts) {
             return Ok(None);
         }
-        let Some(carried) = carriers.carried_over(&self.ctx.store, asked, committed)? else {
+        let Some(carried) = carriers.carried_over(&self.ctx.store, asked, parent, committed)? else {
             return Ok(None);
         };
         let mut claims: Vec<Vec<Claim>> = vec![Vec::new(); wanted.len()];
@@ -253,31 +276,6 @@ impl<'a> Looking<'a> {
         }
         Ok(Some(claims))
     }
-
-    /// The tree that a way gives, with its lines on it; none where it cannot be laid again.
-    fn lay(&self, asked: &Asked<'_>, way: &Way) -> anyhow::Result<Option<Ground<'a>>> {
-        let store = &self.ctx.store;
-        let parent_tree = asked.parent_tree.unwrap_or_else(|| store.empty_tree());
-        let mut parts = Vec::new();
-        let mut files = Files::new();
-        for part in &way.parts {
-            let Ok(loaded) = self.known.loaded(self.ctx, part.at) else { return Ok(None) };
-            files.extend(files_met(store, parent_tree, loaded.as_ref().into())?);
-            parts.push((part, loaded));
-        }
-        let attempts = way.parts.iter().map(|part| part.before.len()).max().unwrap_or(0);
-        for attempt in 0..attempts {
-            let mut ground = Ground::new(store, parent_tree, files.clone());
-            let fit = parts.iter().all(|(part, loaded)| {
-                let before = part.before.get(attempt).or(part.before.last()).cloned().unwrap_or_default();
-                ground.put(loaded.as_ref().into(), &part.lines, &before)
-            });
-            if fit && ground.tree()? == Some(asked.tree) {
-                return Ok(Some(ground));
-            }
-        }
-        Ok(None)
-    }
 }
 
 /// A receipt that speaks for a commit.
@@ -288,7 +286,8 @@ fn claim(receipt: ReceiptId, known: bool, grade: Grade) -> Claim {
 /// The lines of one commit that receipts are known for.
 struct Telling<'t, 'a> {
     looking: &'t Looking<'a>,
-    asked: &'t Asked<'t>,
+    asked: &'t RangeCommit,
+    parent: Parent,
     bound: &'t BTreeMap<ReceiptId, Grade>,
     /// The lines that give exactly this commit, on its parent.
     ground: Option<(&'t Way, Ground<'a>)>,
@@ -310,7 +309,7 @@ impl Telling<'_, '_> {
         Ok(part.map(|(part, number)| Claim {
             basis: Basis::Line,
             number: Some((part.at, number)),
-            ..claim(self.looking.known.landing(part.at).receipt.id, true, way.grade)
+            ..claim(self.looking.known.candidate(part.at).0.id, true, way.grade)
         }))
     }
 
@@ -333,25 +332,23 @@ impl Telling<'_, '_> {
     fn find_partly(&self, path: &GitPath) -> anyhow::Result<Vec<Vec<Claim>>> {
         let (ctx, known) = (self.looking.ctx, self.looking.known);
         let store = &ctx.store;
-        let parent_tree = self.asked.parent_tree.unwrap_or_else(|| store.empty_tree());
+        let parent_tree = self.parent.tree(store.empty_tree());
         let Some(file) = store.file_in_tree(self.asked.tree, path)? else { return Ok(Vec::new()) };
         let mut found: Vec<Vec<Claim>> = Vec::new();
-        for landing in known.landings() {
-            let Some(grade) = self.bound.get(&landing.receipt.id) else { continue };
-            if landing.proposal.superseded_by.is_some() {
+        for candidate in known.candidates() {
+            let (receipt, proposal) = known.candidate(candidate);
+            let Some(grade) = self.bound.get(&receipt.id) else { continue };
+            if proposal.superseded_by.is_some() || proposal.lines.applied.is_empty() {
                 continue;
             }
-            let Ok(loaded) = known.loaded(ctx, landing.at) else { continue };
+            let Ok(loaded) = known.loaded(ctx, candidate) else { continue };
             if !loaded.base.contains_key(path) && !loaded.proposed.contains_key(path) {
                 continue;
             }
             let files = files_met(store, parent_tree, loaded.as_ref().into())?;
             let mut ground = Ground::new(store, parent_tree, files);
-            ground.put_what_fits(
-                loaded.as_ref().into(),
-                &landing.proposal.lines.applied,
-                &Default::default(),
-            );
+            let lines = &proposal.lines.applied;
+            ground.put_what_fits(loaded.as_ref().into(), lines, &Default::default())?;
             let Some(blob) = ground.blob_at(path) else { continue };
             let numbers = ground.numbers_of(path)?;
             for (index, there) in stood(&ground, blob, file.oid).unwrap_or_default().into_iter().enumerate() {
@@ -359,8 +356,8 @@ impl Telling<'_, '_> {
                 if let Some((_, number)) = there.and_then(|there| at(&numbers, there).copied().flatten()) {
                     found[index].push(Claim {
                         basis: Basis::Line,
-                        number: Some((landing.at, number)),
-                        ..claim(landing.receipt.id, true, *grade)
+                        number: Some((candidate, number)),
+                        ..claim(receipt.id, true, *grade)
                     });
                 }
             }
@@ -401,11 +398,4 @@ impl Telling<'_, '_> {
 
 fn at<T>(list: &[T], line: u64) -> Option<&T> {
     list.get(usize::try_from(line.checked_sub(1)?).ok()?)
-}
-
-/// The receipts that a commit's message names in lines of their own: a place to look, and no more.
-fn trailers_of(commit: &[u8]) -> Vec<String> {
-    let lines = commit.split(|byte| *byte == b'\n');
-    let named = lines.filter_map(|line| line.strip_prefix(b"Receipt-Id:"));
-    named.map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect()
 }

@@ -208,7 +208,7 @@ pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -
         true => {
             let trust = ctx.trust(None)?;
             let picture = ctx.picture(&trust)?;
-            Some(Known::new(ctx, picture, trust))
+            Some(Known::new(ctx, picture, trust)?)
         }
     };
     let claims = match &known {
@@ -269,7 +269,7 @@ impl Looked {
     /// Who accepts the very line.
     fn accepted_by(&self, claim: &Claim) -> Vec<String> {
         let (Some(known), Some((at, number))) = (&self.known, claim.number) else { return Vec::new() };
-        let proposal = known.landing(at).proposal;
+        let (_, proposal) = known.candidate(at);
         let principals: BTreeSet<&str> =
             proposal.decisions.iter().map(|decided| decided.principal.as_str()).collect();
         let accepts = |who: &&str| proposal.accepted_by(who).contains(number);
@@ -302,7 +302,7 @@ impl Looked {
                 });
                 ReceiptView {
                     receipt: receipt.id.to_string(),
-                    state: state_of(receipt),
+                    state: state_of(receipt.closed),
                     summary: summary.unwrap_or_default(),
                     agent,
                     model,

@@ -6,12 +6,12 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
-use super::{Asked, Ground, Operations, files_met, plausible, without_end};
+use super::{Ground, Operations, Parent, files_met, plausible, without_end};
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::ids::Oid;
 use crate::domain::lines::{self, File, Files, LinesError, Table};
 use crate::domain::policy::Grade;
-use crate::store::Store;
+use crate::store::{RangeCommit, Store};
 
 /// The most bound commits that are looked at for one file, the newest first.
 const MOST: usize = 64;
@@ -170,10 +170,11 @@ impl Carriers {
     pub fn carried_over<'c>(
         &self,
         store: &'c Store,
-        asked: &Asked<'_>,
+        asked: &RangeCommit,
+        parent: Parent,
         committed: i64,
     ) -> anyhow::Result<Option<CarriedOver<'c>>> {
-        let parent_tree = asked.parent_tree.unwrap_or_else(|| store.empty_tree());
+        let parent_tree = parent.tree(store.empty_tree());
         let (before, after) = store.changed_files(parent_tree, asked.tree)?;
         let changed = || before.keys().chain(after.keys());
         let candidates: Vec<(&Rc<Change>, &Whole)> = self
@@ -189,9 +190,8 @@ impl Carriers {
             }
             let files = files_met(store, parent_tree, whole.operations())?;
             let mut ground = Ground::new(store, parent_tree, files);
-            if ground.put(whole.operations(), &whole.table.all(), &LineSet::default())
-                && ground.tree()? == Some(asked.tree)
-            {
+            let put = ground.put(whole.operations(), &whole.table.all(), &LineSet::default())?;
+            if matches!(put, Ok(true)) && ground.is(asked.tree, &before, &after)? {
                 let changes = vec![Rc::clone(change)];
                 return Ok(Some(CarriedOver { grade: Grade::Patch, changes, ground, store }));
             }
@@ -206,11 +206,12 @@ impl Carriers {
         let mut ground = Ground::new(store, parent_tree, files);
         let mut changes = Vec::new();
         for (change, whole) in candidates {
-            if ground.put(whole.operations(), &whole.table.all(), &LineSet::default()) {
+            let put = ground.put(whole.operations(), &whole.table.all(), &LineSet::default())?;
+            if matches!(put, Ok(true)) {
                 changes.push(Rc::clone(change));
             }
         }
-        Ok(match changes.is_empty() || ground.tree()? != Some(asked.tree) {
+        Ok(match changes.is_empty() || !ground.is(asked.tree, &before, &after)? {
             true => None,
             false => Some(CarriedOver { grade: Grade::Lines, changes, ground, store }),
         })

@@ -21,7 +21,7 @@ pub struct Glance {
     commits: BTreeSet<Oid>,
     /// Trees of such commits, as the entries have them.
     trees: BTreeSet<Oid>,
-    /// The proposals of receipts of which lines landed.
+    /// The proposals of receipts of which lines were accepted or landed.
     proposals: Vec<Proposal>,
 }
 
@@ -31,11 +31,17 @@ impl Glance {
     /// # Errors
     /// When refs cannot be listed or objects not be read.
     pub fn at(store: &Store) -> anyhow::Result<Self> {
-        const KINDS: &[&str] =
-            &["commit.bound", "commit.rebound", "lines.applied", "proposal.made", "proposal.revised"];
+        const KINDS: &[&str] = &[
+            "commit.bound",
+            "commit.rebound",
+            "lines.accepted",
+            "lines.applied",
+            "proposal.made",
+            "proposal.revised",
+        ];
         let mut glance = Glance::default();
         let mut proposals: BTreeMap<ReceiptId, Vec<Proposal>> = BTreeMap::new();
-        let mut landed: BTreeSet<ReceiptId> = BTreeSet::new();
+        let mut decided: BTreeSet<ReceiptId> = BTreeSet::new();
         for bytes in store.glance(KINDS)? {
             // One that cannot be read never counts.
             let Ok(layout) = commit::parse(&bytes) else { continue };
@@ -50,15 +56,16 @@ impl Glance {
                 Fact::LinesApplied(applied) => {
                     glance.commits.insert(applied.commit);
                     glance.trees.insert(applied.tree);
-                    landed.insert(receipt);
+                    decided.insert(receipt);
                 }
+                Fact::LinesAccepted(_) => drop(decided.insert(receipt)),
                 Fact::ProposalMade(made) | Fact::ProposalRevised(made) => {
                     proposals.entry(receipt).or_default().push(made);
                 }
                 _ => {}
             }
         }
-        glance.proposals = landed.iter().filter_map(|receipt| proposals.remove(receipt)).flatten().collect();
+        glance.proposals = decided.iter().filter_map(|receipt| proposals.remove(receipt)).flatten().collect();
         Ok(glance)
     }
 
@@ -67,8 +74,11 @@ impl Glance {
     /// # Errors
     /// When objects of the project cannot be read.
     pub fn may_speak_for(&self, store: &Store, annotated: &Annotated) -> anyhow::Result<bool> {
-        if self.commits.is_empty() || annotated.commits.keys().any(|commit| self.commits.contains(commit)) {
-            return Ok(!self.commits.is_empty());
+        if annotated.commits.keys().any(|commit| self.commits.contains(commit)) {
+            return Ok(true);
+        }
+        if self.commits.is_empty() && self.proposals.is_empty() {
+            return Ok(false);
         }
         // A binding that followed a rewrite does not state the tree.
         let mut trees = self.trees.clone();

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::commands::proposal::Loaded;
+use crate::commands::proposal::{LoadError, Loaded};
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::ids::Oid;
 use crate::domain::lines::{
-    self, BlobError, Blobs, Edits, File, FileLines, Files, LinesError, Placing, Table,
+    self, BlobError, Blobs, Content, Edits, File, FileLines, Files, LinesError, Placing, Table,
 };
 use crate::store::Store;
 
@@ -28,7 +28,7 @@ impl<'a> From<&'a Loaded> for Operations<'a> {
     }
 }
 
-/// The tree.
+/// The files of a tree that are in question, and what has become of them.
 pub struct Ground<'s> {
     store: &'s Store,
     tree: Oid,
@@ -52,40 +52,68 @@ impl Blobs for Ground<'_> {
 }
 
 impl<'s> Ground<'s> {
-    /// The files of `tree`: all of them, or those that can matter to what is put on it.
+    /// Begins with `tree`, of which `files` is what matters.
     pub fn new(store: &'s Store, tree: Oid, files: Files) -> Self {
         Ground { store, tree, files, edits: Edits::new(), made: BTreeMap::new(), steps: Vec::new() }
     }
 
-    /// Puts lines on it, and says whether every one of them fits where it belongs. Where one does not, nothing is put.
-    pub fn put(&mut self, operations: Operations<'_>, lines: &LineSet, applied: &LineSet) -> bool {
-        match self.place(operations, lines, applied) {
-            Ok(placing)
-                if placing.conflicts.is_empty() && placing.there.is_empty() && !placing.placed.is_empty() =>
+    /// Puts lines on it, and says whether every one of them fits where it belongs; else nothing changes.
+    ///
+    /// # Errors
+    /// When a content or a table is not here, or the table is wrong.
+    pub fn put(
+        &mut self,
+        operations: Operations<'_>,
+        lines: &LineSet,
+        applied: &LineSet,
+    ) -> anyhow::Result<Result<bool, LoadError>> {
+        for path in operations.base.keys().chain(operations.proposed.keys()) {
+            if !self.files.contains_key(path)
+                && !self.edits.contains_key(path)
+                && let Some(file) = self.store.file_in_tree(self.tree, path)?
             {
-                self.settle(placing);
-                true
+                self.files.insert(path.clone(), file);
             }
-            _ => false,
         }
+        let placing = match self.place(operations, lines, applied) {
+            Ok(placing) => placing,
+            Err(LinesError::Blob(error)) => return Ok(Err(LoadError::Withheld(error.to_string()))),
+            Err(LinesError::Table(error)) => return Ok(Err(LoadError::Wrong(error.to_string()))),
+            Err(LinesError::Clash(_) | LinesError::Unknown(_)) => return Ok(Ok(false)),
+        };
+        if !placing.conflicts.is_empty() || !placing.there.is_empty() || placing.placed.is_empty() {
+            return Ok(Ok(false));
+        }
+        self.settle(placing)?;
+        Ok(Ok(true))
     }
 
     /// Puts those lines on it that fit where they belong.
-    pub fn put_what_fits(&mut self, operations: Operations<'_>, lines: &LineSet, applied: &LineSet) {
-        if let Ok(placing) = self.place(operations, lines, applied) {
-            self.settle(placing);
+    ///
+    /// # Errors
+    /// When objects cannot be hashed.
+    pub fn put_what_fits(
+        &mut self,
+        operations: Operations<'_>,
+        lines: &LineSet,
+        applied: &LineSet,
+    ) -> anyhow::Result<()> {
+        match self.place(operations, lines, applied) {
+            Ok(placing) => self.settle(placing),
+            // What cannot be worked out puts nothing there.
+            Err(_) => Ok(()),
         }
     }
 
-    fn settle(&mut self, placing: Placing) {
+    fn settle(&mut self, placing: Placing) -> anyhow::Result<()> {
         for (path, written) in placing.edits {
             match &written {
                 None => drop(self.files.remove(&path)),
                 Some(new) => {
                     let oid = match &new.content {
-                        lines::Content::Blob(oid) => *oid,
-                        lines::Content::Bytes(bytes) => {
-                            let oid = self.store.blob_id(bytes).unwrap_or(self.store.null_id());
+                        Content::Blob(oid) => *oid,
+                        Content::Bytes(bytes) => {
+                            let oid = self.store.blob_id(bytes)?;
                             self.made.insert(oid, bytes.clone());
                             oid
                         }
@@ -96,6 +124,7 @@ impl<'s> Ground<'s> {
             self.edits.insert(path, written);
         }
         self.steps.push(placing.table);
+        Ok(())
     }
 
     fn place(
@@ -107,16 +136,40 @@ impl<'s> Ground<'s> {
         let Operations { table, base, proposed } = operations;
         let change = lines::Change::check(table, base, proposed, self)?;
         let request = lines::Request { change, accepted: lines, applied, parent: &self.files };
+        // A hash that fails names no object, so nothing would be equal to the result.
         let id = |bytes: &[u8]| self.store.blob_id(bytes).unwrap_or(self.store.null_id());
         lines::place(&request, &id, self)
     }
 
-    /// The tree that it has become.
+    /// Whether it has become `tree`, whose differing files are `before` where it began and `after` in it.
     ///
     /// # Errors
-    /// When objects cannot be read.
-    pub fn tree(&self) -> anyhow::Result<Option<Oid>> {
-        Ok(self.store.id_of_edits(self.tree, &self.edits).ok())
+    /// When trees cannot be read.
+    pub fn is(&self, tree: Oid, before: &Files, after: &Files) -> anyhow::Result<bool> {
+        // Files are compared first, as building trees costs more and only it tells the rest.
+        let mut paths = before.keys().chain(after.keys());
+        Ok(paths.all(|path| self.files.get(path) == after.get(path))
+            && self.store.id_of_edits(self.tree, &self.edits)? == tree)
+    }
+
+    /// The first file that differs from those in `after`, and the first of its lines there that does.
+    pub fn first_difference(&self, before: &Files, after: &Files) -> Option<(GitPath, Option<u64>)> {
+        let mut paths: Vec<&GitPath> = before.keys().chain(after.keys()).collect();
+        paths.sort();
+        let path = paths.into_iter().find(|path| self.files.get(*path) != after.get(*path))?;
+        let only = |files: &Files| -> Files {
+            files.get(path).map(|file| (path.clone(), *file)).into_iter().collect()
+        };
+        let table = lines::diff(&only(&self.files), &only(after), self).ok();
+        let line = table.as_ref().and_then(|table| table.files().first()).and_then(|file| {
+            file.ops.iter().find_map(|op| match *op {
+                lines::Op::Add { from, .. }
+                | lines::Op::Mutate { from, .. }
+                | lines::Op::Move { from, .. } => Some(from),
+                _ => None,
+            })
+        });
+        Some((path.clone(), line))
     }
 
     /// The blob at a path, as it has become.
@@ -167,4 +220,24 @@ impl<'s> Ground<'s> {
 fn count_lines(bytes: &[u8]) -> usize {
     let ended = bytes.iter().filter(|byte| **byte == b'\n').count();
     ended + usize::from(bytes.last().is_some_and(|last| *last != b'\n'))
+}
+
+/// The files of a tree that operations can meet: at their paths, and where a file stands in the place of a folder of
+/// theirs.
+///
+/// # Errors
+/// When the tree cannot be read.
+pub fn files_met(store: &Store, tree: Oid, operations: Operations<'_>) -> anyhow::Result<Files> {
+    let mut files = Files::new();
+    for path in operations.base.keys().chain(operations.proposed.keys()) {
+        let bytes = path.as_bytes();
+        let folders = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for end in folders.chain([bytes.len()]) {
+            let path = GitPath::new(&bytes[..end]);
+            if let Some(file) = store.file_in_tree(tree, &path)? {
+                files.insert(path, file);
+            }
+        }
+    }
+    Ok(files)
 }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::report::{AuditCode, AuditFinding, Level};
+use super::report::{AuditCode, AuditFinding, GateFound, GateResult, Level};
 use crate::domain::fact::data::Risk;
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::ReceiptId;
 use crate::domain::policy::{Approvals, Enforce, Gate, Grade, Policy, Requirement, Rule};
+
+#[cfg(test)]
+mod tests;
 
 /// What was found about a commit.
 #[derive(Debug, Default)]
@@ -19,16 +22,31 @@ pub struct Evidence {
     pub gates: Vec<GateSeen>,
     /// What the receipts state as their risk.
     pub risks: BTreeMap<ReceiptId, Option<Risk>>,
-    /// Receipts that hold entries which this version cannot read.
-    pub unreadable: BTreeSet<ReceiptId>,
-    /// Receipts whose lines could not be worked out, as their tables are not here.
-    pub withheld: BTreeSet<ReceiptId>,
-    /// Receipts that were found and opened by a key that is not listed.
-    pub strangers: BTreeSet<ReceiptId>,
+    /// Receipts that what is here does not say everything about.
+    pub doubts: BTreeMap<ReceiptId, Doubt>,
+    /// What might speak for it and is not here, in words.
+    pub missing: BTreeSet<String>,
+    /// What would speak for it and is wrong in itself, in words.
+    pub unusable: BTreeSet<String>,
+    /// Keys that are not listed and would count if they were, each with what it did, in words.
+    pub strangers: BTreeSet<String>,
+    /// Whether it changes nothing, so that there is nothing to accept.
+    pub empty: bool,
     /// Who the commit says wrote it.
     pub author: String,
     /// The first file and line that no accepted line explains.
     pub unexplained: Option<(GitPath, Option<u64>)>,
+}
+
+/// Why a receipt may be other than it looks here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It holds entries that this version cannot read.
+    UnknownKind,
+    /// A chain of it is broken, or was cut.
+    Broken,
+    /// Tables are not here without which nobody can tell which decisions count.
+    Uncertain,
 }
 
 /// Accepted lines that, applied to the first parent's tree, give exactly the commit's tree.
@@ -51,10 +69,23 @@ pub struct GateSeen {
     pub name: String,
     /// What ran.
     pub command: Vec<String>,
-    /// Whether it passed, with output that shows it.
-    pub passed: bool,
+    /// How it went.
+    pub outcome: Outcome,
     /// Who says so.
     pub by: String,
+    /// Where they say so.
+    pub receipt: ReceiptId,
+}
+
+/// How a check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passed, and its output is recorded.
+    Passed,
+    /// It is said to have passed, and no output shows it.
+    Unproven,
+    /// It did not pass.
+    Failed,
 }
 
 /// What judging gave: findings, and who and what spoke for the commit.
@@ -68,23 +99,48 @@ pub struct Judged {
     pub receipts: BTreeSet<ReceiptId>,
     /// Whose approvals counted.
     pub approved_by: BTreeSet<String>,
-    /// The checks that counted: name, by whom.
-    pub gates: Vec<(String, Option<String>)>,
+    /// The checks that were asked for.
+    pub gates: Vec<GateFound>,
+}
+
+/// What a commit is held against a rule for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// A change: receipts, risk and gates.
+    Change,
+    /// A merge that adds nothing to what its parents have: only the gates, as no gate of theirs saw its tree.
+    CleanMerge,
 }
 
 /// Holds a commit against a rule that is about it.
-pub fn judge(policy: &Policy, number: u64, rule: &Rule, commit: &str, evidence: &Evidence) -> Judged {
+pub fn judge(
+    policy: &Policy,
+    (number, rule): (u64, &Rule),
+    commit: &str,
+    scope: Scope,
+    evidence: &Evidence,
+) -> Judged {
     let mut judging = Judging { policy, number, rule, commit, evidence, judged: Judged::default() };
-    match &rule.receipt {
-        Requirement::None => {}
-        Requirement::Bound => judging.bound(),
-        Requirement::Accepted(approvals) => judging.accepted(approvals),
+    if scope == Scope::Change {
+        match &rule.receipt {
+            Requirement::None => {}
+            Requirement::Bound => judging.bound(),
+            Requirement::Accepted(approvals) => judging.accepted(approvals),
+        }
+        judging.risk();
     }
-    judging.risk();
     for gate in &rule.gates {
         judging.gate(gate);
     }
     judging.judged
+}
+
+/// How much something weighs under a rule that says what happens where it does not hold.
+pub fn weigh(enforce: Enforce, level: Level) -> Level {
+    match enforce {
+        Enforce::Block => level,
+        Enforce::Warn => Level::Warning,
+    }
 }
 
 struct Judging<'a> {
@@ -97,19 +153,15 @@ struct Judging<'a> {
 }
 
 impl Judging<'_> {
-    fn say(&mut self, code: AuditCode, message: String, hint: String) {
-        let level = match self.rule.enforce {
-            Enforce::Block => Level::Error,
-            Enforce::Warn => Level::Warning,
-        };
-        self.push(code, level, message, hint);
+    fn say(&mut self, code: AuditCode, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(code, Level::Error, message.into(), hint.into());
     }
 
     fn push(&mut self, code: AuditCode, level: Level, message: String, hint: String) {
-        let place = self.evidence.unexplained.as_ref();
+        let place = self.evidence.unexplained.as_ref().filter(|_| code == AuditCode::NotAccepted);
         self.judged.findings.push(AuditFinding {
             code,
-            level,
+            level: weigh(self.rule.enforce, level),
             commit: Some(self.commit.to_owned()),
             rule: Some(self.number),
             path: place.map(|(path, _)| path.to_string()),
@@ -120,152 +172,207 @@ impl Judging<'_> {
     }
 
     /// What would have counted and cannot be read makes the answer uncertain, never better.
-    fn incomplete(&mut self, receipts: &BTreeSet<ReceiptId>) {
-        let unreadable: Vec<ReceiptId> = receipts.intersection(&self.evidence.unreadable).copied().collect();
-        for receipt in unreadable {
-            let message = format!("receipt {receipt} holds entries that this version cannot read");
-            let hint = "a newer version may judge it otherwise; update `git receipt`".to_owned();
-            self.push(AuditCode::UnknownKind, Level::Incomplete, message, hint);
+    fn doubt(&mut self, receipts: impl IntoIterator<Item = ReceiptId>) {
+        for receipt in receipts {
+            let Some(doubt) = self.evidence.doubts.get(&receipt) else { continue };
+            let (code, message, hint) = match doubt {
+                Doubt::UnknownKind => (
+                    AuditCode::UnknownKind,
+                    format!("receipt {receipt} holds entries that this version cannot read"),
+                    "a newer version may judge it otherwise; update `git receipt`",
+                ),
+                Doubt::Broken => (
+                    AuditCode::BrokenEvidence,
+                    format!("a chain of receipt {receipt} is broken or was cut"),
+                    "`git receipt verify` says where; `git receipt fetch` brings what a remote has",
+                ),
+                Doubt::Uncertain => (
+                    AuditCode::EvidenceMissing,
+                    format!("tables of receipt {receipt} are not here, so some decisions cannot be told"),
+                    "`git receipt fetch` brings what a remote has",
+                ),
+            };
+            let known = self.judged.findings.iter().any(|finding| finding.message == message);
+            if !known {
+                self.push(code, Level::Incomplete, message, hint.to_owned());
+            }
         }
     }
 
     /// Says that nothing was found, and what stands in the way of more.
-    fn nothing(&mut self, code: AuditCode, message: &str, hint: &str) {
-        let strangers = self.evidence.strangers.clone();
-        let withheld = self.evidence.withheld.clone();
-        self.say(code, message.to_owned(), hint.to_owned());
-        for receipt in strangers {
-            let message = format!("receipt {receipt} names it and was opened by a key that is not listed");
-            let hint = "`git receipt key trust` lists a key, reviewed like any change".to_owned();
-            self.push(AuditCode::UnknownSigner, Level::Incomplete, message, hint);
+    fn nothing(&mut self, code: AuditCode, message: &str, hint: String) {
+        // What is not here might be all that is asked for, so then nobody can say that it is not there.
+        if self.evidence.missing.is_empty() {
+            self.say(code, message, hint);
         }
-        for receipt in withheld {
-            let message = format!("the lines of receipt {receipt} are not here");
+        for missing in &self.evidence.missing {
             let hint = "`git receipt fetch` brings what a remote has".to_owned();
-            self.push(AuditCode::EvidenceMissing, Level::Incomplete, message, hint);
+            self.push(AuditCode::EvidenceMissing, Level::Incomplete, missing.clone(), hint);
+        }
+        for unusable in &self.evidence.unusable {
+            let hint = "`git receipt verify` says what is wrong".to_owned();
+            self.push(AuditCode::BrokenEvidence, Level::Incomplete, unusable.clone(), hint);
+        }
+        for stranger in &self.evidence.strangers {
+            let hint = "`git receipt key trust` lists a key; the list is reviewed like any change, and judges the \
+                        commits after it";
+            self.push(AuditCode::UnknownSigner, Level::Incomplete, stranger.clone(), hint.to_owned());
         }
     }
 
     fn bound(&mut self) {
-        let by_lines = self.evidence.accepted.iter().map(|way| (way.grade, way.receipts.as_slice()));
-        let bound = self.evidence.bound.iter();
-        let bindings = bound.map(|(receipt, grade)| (*grade, std::slice::from_ref(receipt)));
-        let best = bindings.chain(by_lines).max_by_key(|(grade, _)| *grade);
-        let Some((grade, receipts)) = best else {
-            return self.nothing(
-                AuditCode::NoReceipt,
-                "no receipt is bound to it",
-                "`git receipt bind R COMMIT` binds one that recorded the work",
-            );
+        let best = self.evidence.bound.values().max().copied();
+        let (grade, receipts): (Grade, BTreeSet<ReceiptId>) = match best {
+            Some(grade) => {
+                let best = self.evidence.bound.iter().filter(|(_, known)| **known == grade);
+                (grade, best.map(|(receipt, _)| *receipt).collect())
+            }
+            None => match self.evidence.accepted.iter().max_by_key(|way| way.grade) {
+                Some(way) => (way.grade, way.receipts.iter().copied().collect()),
+                None => {
+                    let hint = format!("`git receipt bind R {}` binds a receipt R of the work", self.commit);
+                    return self.nothing(AuditCode::NoReceipt, "no receipt is bound to it", hint);
+                }
+            },
         };
-        let receipts: BTreeSet<ReceiptId> = receipts.iter().copied().collect();
         if grade < self.rule.grade {
             return self.weak(grade);
         }
-        self.incomplete(&receipts);
+        self.doubt(receipts.iter().copied());
         self.judged.grade = Some(grade);
         self.judged.receipts = receipts;
     }
 
     fn weak(&mut self, grade: Grade) {
         let message = format!("the evidence is of grade `{grade}`, and `{}` is asked for", self.rule.grade);
-        let hint = "apply the lines on this very base, or ask for a weaker grade in the policy".to_owned();
+        let hint = format!("{}, or ask for a weaker grade in the policy", self.accept_anew(self.rule));
         self.say(AuditCode::GradeTooWeak, message, hint);
+    }
+
+    /// How the commit gets accepted as it is.
+    fn accept_anew(&self, rule: &Rule) -> String {
+        let people = match &rule.receipt {
+            Requirement::Accepted(approvals) => self.may(approvals, &BTreeSet::new()),
+            _ => String::new(),
+        };
+        let who = match people.is_empty() {
+            true => "a reviewer".to_owned(),
+            false => people,
+        };
+        format!(
+            "`git receipt propose --base {0}~ --tree {0}` prints an id, and `git receipt accept ID` by {who} signs for \
+             this very commit",
+            self.commit
+        )
     }
 
     fn accepted(&mut self, approvals: &Approvals) {
         let evidence = self.evidence;
+        if evidence.empty {
+            return;
+        }
         if evidence.accepted.is_empty() {
-            let bound = !evidence.bound.is_empty();
-            let message = match bound {
-                true => "it is not what the accepted lines of its receipts give",
-                false => "no accepted lines give it",
+            let message = match evidence.bound.is_empty() {
+                false => "it is not what the accepted lines of its receipts give",
+                true => "no accepted lines give it",
             };
-            let hint = "propose the change with `git receipt propose --base PARENT --tree COMMIT`, and have \
-                        `git receipt accept` sign for it";
-            return self.nothing(AuditCode::NotAccepted, message, hint);
+            return self.nothing(AuditCode::NotAccepted, message, self.accept_anew(self.rule));
         }
-        let fitting: Vec<&Acceptance> =
-            evidence.accepted.iter().filter(|way| way.grade >= self.rule.grade).collect();
-        let mut best: Option<(usize, usize, &Acceptance)> = None;
-        for way in &fitting {
-            let (with, without) =
-                (self.approvals(way, approvals, true), self.approvals(way, approvals, false));
-            let counted = if approvals.author_may_approve { &with } else { &without };
-            if counted.len() >= approvals.count {
-                self.judged.grade = Some(way.grade);
-                self.judged.receipts = way.receipts.iter().copied().collect();
-                self.judged.approved_by.clone_from(counted);
-                let receipts = self.judged.receipts.clone();
-                return self.incomplete(&receipts);
-            }
-            if best.is_none_or(|(seen, _, _)| seen < counted.len()) {
-                best = Some((counted.len(), with.len(), way));
+        let fitting = evidence.accepted.iter().filter(|way| way.grade >= self.rule.grade);
+        let mut best: Option<(BTreeSet<String>, &Acceptance)> = None;
+        for way in fitting {
+            let counted = self.approvals(way, approvals, approvals.author_may_approve);
+            if best
+                .as_ref()
+                .is_none_or(|(seen, known)| (seen.len(), known.grade) < (counted.len(), way.grade))
+            {
+                best = Some((counted, way));
             }
         }
-        match best {
-            None => {
-                let grade = evidence.accepted.iter().map(|way| way.grade).max().unwrap_or(Grade::Lines);
-                self.weak(grade);
-            }
-            Some((counted, with_authors, way)) if with_authors >= approvals.count => {
-                let authors: Vec<&str> = way.authors.iter().map(String::as_str).collect();
-                let message = format!(
-                    "{counted} of {} approvals count: {} proposed it, and an author's own does not",
-                    approvals.count,
-                    authors.join(", ")
-                );
-                self.say(AuditCode::SelfApproval, message, self.who_may(approvals, way));
-            }
-            Some((counted, _, way)) => {
-                let message =
-                    format!("some lines have {counted} of {} approvals that count", approvals.count);
-                self.say(AuditCode::ApprovalsMissing, message, self.who_may(approvals, way));
-            }
+        let Some((counted, way)) = best else {
+            let grade = evidence.accepted.iter().map(|way| way.grade).max().unwrap_or(Grade::Lines);
+            return self.weak(grade);
+        };
+        if counted.len() >= approvals.count {
+            self.judged.grade = Some(way.grade);
+            self.judged.receipts = way.receipts.iter().copied().collect();
+            self.judged.approved_by = counted;
+            return self.doubt(way.receipts.iter().copied());
         }
+        let hint = format!(
+            "{}; accept with `--lines` where more than one has to, as the lines land with the last",
+            self.accept_anew(self.rule)
+        );
+        if self.approvals(way, approvals, true).len() >= approvals.count {
+            let authors: Vec<&str> = self.authors(way).into_iter().collect();
+            let message = format!(
+                "{} of {} approvals count: {} made it, and an author's own does not",
+                counted.len(),
+                approvals.count,
+                authors.join(" and ")
+            );
+            return self.say(AuditCode::SelfApproval, message, hint);
+        }
+        let message =
+            format!("some lines have {} of {} approvals that count", counted.len(), approvals.count);
+        self.say(AuditCode::ApprovalsMissing, message, hint);
+    }
+
+    /// Whose work a way is: who proposed it, who wrote the commit, and whose agents these are.
+    fn authors<'w>(&'w self, way: &'w Acceptance) -> BTreeSet<&'w str> {
+        let wrote = self.evidence.author.as_str();
+        let proposed = way.authors.iter().map(String::as_str);
+        proposed.chain([wrote]).map(|who| self.policy.owner_of(who)).collect()
     }
 
     /// Those who approve every line of a way, each person once. Where no line has the same approvers as another, the
     /// fewest decide.
     fn approvals(&self, way: &Acceptance, approvals: &Approvals, authors_too: bool) -> BTreeSet<String> {
-        let authors: BTreeSet<&str> = way.authors.iter().map(|who| self.policy.owner_of(who)).collect();
+        let authors = self.authors(way);
         let counted = way.accepted_by.iter().map(|principals| {
             let members = principals.iter().filter(|who| self.policy.in_roles(who, &approvals.approvers));
             let people = members.map(|who| self.policy.owner_of(who));
             people
-                .filter(|who| {
-                    authors_too
-                        || !authors.contains(who) && *who != self.policy.owner_of(&self.evidence.author)
-                })
+                .filter(|who| authors_too || !authors.iter().any(|author| same_person(author, who)))
                 .map(str::to_owned)
                 .collect::<BTreeSet<String>>()
         });
         counted.min_by_key(BTreeSet::len).unwrap_or_default()
     }
 
-    fn who_may(&self, approvals: &Approvals, way: &Acceptance) -> String {
-        let authors: BTreeSet<&str> = way.authors.iter().map(|who| self.policy.owner_of(who)).collect();
+    /// Those whose approval of the commit would count, besides `without`.
+    fn may(&self, approvals: &Approvals, without: &BTreeSet<&str>) -> String {
         let members = approvals.approvers.iter().flat_map(|role| self.policy.members(role));
-        let may: BTreeSet<&str> =
-            members.filter(|who| !authors.contains(self.policy.owner_of(who))).collect();
-        let receipts: Vec<String> = way.receipts.iter().map(ToString::to_string).collect();
-        let may: Vec<&str> = may.into_iter().collect();
-        format!("`git receipt accept {}` by {} would count", receipts.join("`, `"), may.join(" or "))
+        let wrote = self.policy.owner_of(&self.evidence.author);
+        let proposed: BTreeSet<&str> = self
+            .evidence
+            .accepted
+            .iter()
+            .flat_map(|way| &way.authors)
+            .map(|who| self.policy.owner_of(who))
+            .collect();
+        let is_author = |who: &str| {
+            let who = self.policy.owner_of(who);
+            same_person(who, wrote) || proposed.contains(who)
+        };
+        let may: BTreeSet<&str> = members
+            .filter(|who| !without.contains(who) && (approvals.author_may_approve || !is_author(who)))
+            .collect();
+        may.into_iter().collect::<Vec<_>>().join(" or ")
     }
 
     fn risk(&mut self) {
         let Some(most) = self.rule.max_risk else { return };
-        let receipts: Vec<ReceiptId> = match self.judged.receipts.is_empty() {
-            false => self.judged.receipts.iter().copied().collect(),
-            true => self.evidence.bound.keys().copied().collect(),
-        };
+        // All that speak for it, not only those that were enough: a second receipt with less risk takes none away.
+        let ways = self.evidence.accepted.iter().flat_map(|way| way.receipts.iter());
+        let receipts: BTreeSet<ReceiptId> = self.evidence.bound.keys().chain(ways).copied().collect();
         for receipt in receipts {
             let stated = self.evidence.risks.get(&receipt).copied().flatten();
             if stated.unwrap_or(Risk::Critical) > most {
                 let said =
                     stated.map_or("none, which counts as critical".to_owned(), |risk| risk.to_string());
                 let message = format!("receipt {receipt} states the risk {said}, and `{most}` is the most");
-                let hint = "split the work, or open the receipt with `--risk`".to_owned();
+                let hint = "split the work, or open the receipt with `--risk`";
                 self.say(AuditCode::RiskTooHigh, message, hint);
             }
         }
@@ -276,29 +383,46 @@ impl Judging<'_> {
         let fits = |seen: &&GateSeen| {
             seen.name == gate.name && gate.command.as_ref().is_none_or(|command| *command == seen.command)
         };
-        let passed = self.evidence.gates.iter().filter(fits).find(|seen| seen.passed && may(&seen.by));
+        let mut found = GateFound { gate: gate.name.clone(), result: GateResult::Missing, by: None };
+        let passed = self
+            .evidence
+            .gates
+            .iter()
+            .filter(fits)
+            .find(|seen| seen.outcome == Outcome::Passed && may(&seen.by));
         if let Some(seen) = passed {
-            self.judged.gates.push((gate.name.clone(), Some(seen.by.clone())));
-            return;
+            (found.result, found.by) = (GateResult::Passed, Some(seen.by.clone()));
+            self.judged.gates.push(found);
+            return self.doubt([seen.receipt]);
         }
-        self.judged.gates.push((gate.name.clone(), None));
         let command = gate.command.as_ref().map_or_else(|| "CMD".to_owned(), |words| words.join(" "));
-        let hint = format!(
-            "`git receipt run --gate {} -- {command}` on this tree, by a member of {}",
-            gate.name,
-            self.rule.gate_runners.join(" or ")
-        );
+        let run = format!("`git receipt run --gate {} -- {command}`", gate.name);
+        let who = self.rule.gate_runners.join(" or ");
         let named: Vec<&GateSeen> =
             self.evidence.gates.iter().filter(|seen| seen.name == gate.name).collect();
-        let message = if named.iter().any(|seen| !seen.passed && fits(seen)) {
-            return self.say(AuditCode::GateFailed, format!("gate `{}` failed on its tree", gate.name), hint);
-        } else if let Some(other) = named.iter().find(|seen| !fits(seen)) {
+        if let Some(seen) = named.iter().find(|seen| seen.outcome == Outcome::Failed && fits(seen)) {
+            (found.result, found.by) = (GateResult::Failed, Some(seen.by.clone()));
+            self.judged.gates.push(found);
+            let hint =
+                format!("mend what it found and commit, then {run} on the new files, by a member of {who}");
+            let message = format!("gate `{}` failed on its tree", gate.name);
+            return self.say(AuditCode::GateFailed, message, hint);
+        }
+        self.judged.gates.push(found);
+        let message = if let Some(other) = named.iter().find(|seen| !fits(seen)) {
             format!("gate `{}` ran another command: `{}`", gate.name, other.command.join(" "))
+        } else if named.iter().any(|seen| seen.outcome == Outcome::Unproven && may(&seen.by)) {
+            format!("gate `{}` passed without output that shows it", gate.name)
         } else if let Some(seen) = named.first() {
             format!("gate `{}` was run by {}, who is no gate runner", gate.name, seen.by)
         } else {
             format!("gate `{}` did not run on its tree", gate.name)
         };
-        self.say(AuditCode::GateMissing, message, hint);
+        self.say(AuditCode::GateMissing, message, format!("{run} on this tree, by a member of {who}"));
     }
+}
+
+/// Whether two principals are one person. Git's addresses come in any case, as mail does.
+fn same_person(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }

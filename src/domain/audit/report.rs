@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::policy;
+
 /// What an audit of a range of commits found.
 ///
 /// Two reports of equal content are printed as equal bytes, so whoever builds one also chooses the order of its
@@ -128,6 +130,18 @@ words! {
     }
 }
 
+impl From<Option<policy::Grade>> for Grade {
+    fn from(grade: Option<policy::Grade>) -> Self {
+        match grade {
+            Some(policy::Grade::Commit) => Grade::Commit,
+            Some(policy::Grade::Tree) => Grade::Tree,
+            Some(policy::Grade::Patch) => Grade::Patch,
+            Some(policy::Grade::Lines) => Grade::Lines,
+            None => Grade::None,
+        }
+    }
+}
+
 impl Verdict {
     /// What findings add up to: the worst of them decides.
     pub fn of(findings: &[AuditFinding]) -> Verdict {
@@ -162,17 +176,17 @@ words! {
 }
 
 words! {
-    /// How closely a receipt is bound to a commit, the closest first.
+    /// How the evidence that was relied on was found, the closest first.
     Grade {
-        /// It names this commit.
+        /// By the commit's own id.
         Commit = "commit",
-        /// It names a commit of the same tree.
+        /// The same tree upon the same tree, as after a reworded message.
         Tree = "tree",
-        /// It names a commit of the same change.
+        /// All lines of one receipt, put on another base.
         Patch = "patch",
-        /// The lines that it accepted are those that the commit changes.
+        /// Some lines of a receipt, or those of several together.
         Lines = "lines",
-        /// No receipt is bound to it.
+        /// None was relied on.
         None = "none",
     }
 }
@@ -237,6 +251,7 @@ codes! {
     EvidenceMissing = "A714", "evidence-missing", "Evidence that receipts name is not in the repository.";
     SignersBroken = "A715", "signers-broken", "The list of signers cannot be read.";
     DeletedRef = "A716", "deleted-ref", "A ref that should be judged is gone.";
+    BrokenEvidence = "A717", "broken-evidence", "A chain that the evidence stands in is broken, cut or not whole here.";
 }
 
 impl std::fmt::Display for AuditCode {
@@ -278,6 +293,7 @@ mod tests {
                 "A714 evidence-missing",
                 "A715 signers-broken",
                 "A716 deleted-ref",
+                "A717 broken-evidence",
             ]
         );
         assert_eq!(serde_json::to_value(AuditCode::NoReceipt).unwrap(), "A701");

@@ -4,22 +4,29 @@
 //! mistakes are found, and never change a known receipt. A move that is illegal given what its writer could
 //! see is a finding; one that was legal there and lost a race is reported as late and changes nothing.
 
+mod fork;
 mod order;
 mod proposal;
 mod receipt;
+mod timeline;
+mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+pub use fork::Origin;
 pub use order::Placed;
 pub use proposal::{Decided, LineStates, ProposalState, Stage};
 pub use receipt::{Receipt, Step, may_come_late, may_follow_closing};
+pub use timeline::{Moment, timeline};
+pub use work::{GateWord, Tokens, Work};
 
 use super::chain::Link;
 use super::fact::Fact;
 use super::fact::data::Proposal;
 use super::finding::{Code, Finding};
-use super::ids::{KeyId, OidMap, OidSet, ReceiptId};
+use super::ids::{Digest, KeyId, OidMap, OidSet, ReceiptId};
 use super::lines::Carried;
+use fork::Inherited;
 use receipt::Refusal;
 
 /// All receipts.
@@ -60,33 +67,46 @@ pub fn fold(links: &OidMap<Link>, known: &OidSet, strangers: &OidSet, around: &A
     let all: OidSet = known.union(strangers).copied().collect();
     let order = order::order(links, &all);
     let mut folded = Folded::default();
+    in_worlds(&order.entries, strangers, around, |world, stranger| {
+        folded.findings.append(&mut world.findings);
+        let receipts = std::mem::take(&mut world.receipts).into_iter();
+        let finished = receipts.map(|(id, state)| (id, state.finish(around))).collect();
+        match stranger {
+            false => folded.known = finished,
+            true => folded.strangers = finished,
+        }
+    });
+    folded
+}
+
+/// Folds what is known and then, apart from it, what is strangers', and hands each on once it is whole.
+fn in_worlds<'a>(
+    order: &'a [Placed<'a>],
+    strangers: &OidSet,
+    around: &Around<'_>,
+    mut whole: impl FnMut(&mut World<'a, '_>, bool),
+) {
+    let origins = fork::origins(order);
+    let mut taken: BTreeMap<ReceiptId, KeyId> = BTreeMap::new();
     for stranger in [false, true] {
-        let entries =
-            order.entries.iter().filter(|placed| strangers.contains(&placed.link.commit) == stranger);
-        let mut world = World { receipts: BTreeMap::new(), taken: &folded.known, findings: Vec::new() };
-        for placed in entries {
+        let mut world =
+            World { receipts: BTreeMap::new(), taken: &taken, origins: &origins, findings: Vec::new() };
+        for placed in order.iter().filter(|placed| strangers.contains(&placed.link.commit) == stranger) {
             world.add(placed, stranger, around);
         }
-        let World { receipts, findings, .. } = world;
-        folded.findings.extend(findings);
-        match stranger {
-            false => {
-                folded.known = receipts.into_iter().map(|(id, state)| (id, state.finish(around))).collect()
-            }
-            true => {
-                folded.strangers =
-                    receipts.into_iter().map(|(id, state)| (id, state.finish(around))).collect()
-            }
-        }
+        let owners = world.receipts.iter().map(|(id, state)| (*id, state.owner().clone())).collect();
+        whole(&mut world, stranger);
+        taken = owners;
     }
-    folded
 }
 
 /// The receipts of known signers, or those of strangers.
 struct World<'a, 'w> {
     receipts: BTreeMap<ReceiptId, receipt::Folding<'a>>,
-    /// For strangers: the receipts that are not theirs to change.
-    taken: &'w BTreeMap<ReceiptId, Receipt>,
+    /// For strangers: the receipts that are not theirs to change, with who opened them.
+    taken: &'w BTreeMap<ReceiptId, KeyId>,
+    /// The receipts of the entries that forks continue from.
+    origins: &'w HashMap<Digest, Option<ReceiptId>>,
     findings: Vec<Finding>,
 }
 
@@ -95,7 +115,7 @@ impl<'a> World<'a, '_> {
         let body = &placed.entry.body;
         let Some(id) = body.receipt else { return };
         let mut say = |code, message: String| self.findings.push(placed.link.finding(code, message));
-        if let Some(owner) = self.taken.get(&id).map(|receipt| &receipt.owner) {
+        if let Some(owner) = self.taken.get(&id) {
             match &body.fact {
                 Fact::ReceiptOpened(_) => say(Code::OpenedTwice, format!("receipt was opened by `{owner}`")),
                 fact if is_owners(fact) => {
@@ -105,13 +125,20 @@ impl<'a> World<'a, '_> {
             }
             return;
         }
-        if let Fact::ReceiptOpened(_) = &body.fact {
-            match self.receipts.get(&id) {
-                Some(there) => {
-                    say(Code::OpenedTwice, format!("receipt was opened by `{}` before", there.owner()));
-                }
-                None => drop(self.receipts.insert(id, receipt::Folding::new(id, placed, !stranger))),
+        if let Fact::ReceiptOpened(opened) = &body.fact {
+            if let Some(there) = self.receipts.get(&id) {
+                return say(Code::OpenedTwice, format!("receipt was opened by `{}` before", there.owner()));
             }
+            let inherited = opened.forked_from.map(|from| {
+                let found = self.origins.get(&from.digest).copied();
+                if found == Some(None) {
+                    say(Code::IllegalMove, "continues from an entry that is of no receipt".into());
+                }
+                let of = found.flatten();
+                let origin = of.and_then(|of| self.receipts.get(&of));
+                Inherited::new(from, of, origin, placed, around)
+            });
+            self.receipts.insert(id, receipt::Folding::new(id, placed, !stranger, inherited));
             return;
         }
         if matches!(body.fact, Fact::Unknown { .. }) {

@@ -24,6 +24,8 @@ pub struct ProposalState {
     pub superseded_by: Option<Digest>,
     /// Which lines are in which state.
     pub lines: LineStates,
+    /// Whether decisions about an earlier revision could not be carried over, as nobody here can tell which.
+    pub uncertain: bool,
     /// The decisions that count, in order, those that were carried over first.
     pub decisions: Vec<Decided>,
     /// The entries that say what of this very revision landed, in order.
@@ -114,9 +116,19 @@ impl ProposalState {
         LineStates { accepted: accepted.minus(&applied), rejected: rejected.minus(&applied), applied }
     }
 
+    /// The lines that were accepted, and rejected by nobody, after the first `count` decisions.
+    pub fn accepted_after(&self, count: usize) -> LineSet {
+        tally(self.decisions.iter().take(count)).0
+    }
+
     /// The lines that `principal` accepts by their latest word.
     pub fn accepted_by(&self, principal: &str) -> LineSet {
-        tally(self.decisions.iter().filter(|decided| decided.principal == principal)).0
+        self.said_by(principal).0
+    }
+
+    /// The lines that `principal` accepts and those that they reject, by their latest word.
+    pub fn said_by(&self, principal: &str) -> (LineSet, LineSet) {
+        tally(self.decisions.iter().filter(|decided| decided.principal == principal))
     }
 
     /// The decisions without which some of `lines` would not be accepted, in order.
@@ -126,13 +138,14 @@ impl ProposalState {
 }
 
 /// The proposals of a receipt while it is being folded.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Proposals<'a> {
     /// By the digest of their entries.
     all: BTreeMap<Digest, Folding<'a>>,
     lost: Vec<(&'a Placed<'a>, String)>,
 }
 
+#[derive(Clone)]
 struct Folding<'a> {
     placed: &'a Placed<'a>,
     made: &'a Proposal,
@@ -181,6 +194,7 @@ impl<'a> Proposals<'a> {
                     commit: folding.placed.link.commit,
                     made: folding.made.clone(),
                     superseded_by: folding.superseded_by.map(|newer| newer.entry.digest),
+                    uncertain: folding.uncertain,
                     lines: LineStates {
                         accepted: accepted.minus(&applied),
                         rejected: rejected.minus(&applied),
@@ -197,6 +211,10 @@ impl<'a> Proposals<'a> {
             .collect();
         states.sort_by_key(|state| (state.made.revision, state.entry.chain, state.entry.seq));
         states
+    }
+
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.all.contains_key(digest)
     }
 
     pub(super) fn take_lost(&mut self) -> Vec<(&'a Placed<'a>, String)> {

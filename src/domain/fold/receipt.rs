@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Around;
+use super::fork::{Inherited, Origin};
 use super::order::Placed;
 use super::proposal::{ProposalState, Proposals};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::CloseStatus;
 use crate::domain::finding::Code;
-use crate::domain::ids::{EntryRef, KeyId, Oid, ReceiptId, Timestamp};
+use crate::domain::ids::{Digest, EntryRef, KeyId, Oid, ReceiptId, Timestamp};
 
 /// A receipt after all its entries.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Receipt {
     pub proposals: Vec<ProposalState>,
     /// Commits it is bound to now, oldest binding first.
     pub bound: Vec<Oid>,
+    /// What it continues from, where it is a fork. Nothing of that stands in the fields above.
+    pub origin: Option<Origin>,
 }
 
 /// One entry of a receipt.
@@ -55,16 +58,26 @@ pub(super) enum Refusal {
 }
 
 /// A receipt while it is being folded.
+#[derive(Clone)]
 pub(super) struct Folding<'a> {
     state: Receipt,
     opening: &'a Placed<'a>,
     closing: Option<&'a Placed<'a>>,
     snapshots: BTreeSet<Oid>,
     proposals: Proposals<'a>,
+    /// Every entry that its writer may state, in order, whether it counted or not.
+    tried: Vec<&'a Placed<'a>>,
+    /// What a fork continues from.
+    inherited: Option<Box<Inherited<'a>>>,
 }
 
 impl<'a> Folding<'a> {
-    pub(super) fn new(id: ReceiptId, opening: &'a Placed<'a>, known: bool) -> Self {
+    pub(super) fn new(
+        id: ReceiptId,
+        opening: &'a Placed<'a>,
+        known: bool,
+        inherited: Option<Inherited<'a>>,
+    ) -> Self {
         let body = &opening.entry.body;
         let entry = opening.entry.reference();
         let state = Receipt {
@@ -77,8 +90,49 @@ impl<'a> Folding<'a> {
             steps: vec![Step { commit: opening.link.commit, entry, late: false }],
             proposals: Vec::new(),
             bound: Vec::new(),
+            origin: None,
         };
-        Folding { state, opening, closing: None, snapshots: BTreeSet::new(), proposals: Proposals::default() }
+        // The trees that were kept before are kept for a fork as well; all else it only looks at.
+        let snapshots = inherited.iter().flat_map(Inherited::snapshots).collect();
+        Folding {
+            state,
+            opening,
+            closing: None,
+            snapshots,
+            proposals: Proposals::default(),
+            tried: Vec::new(),
+            inherited: inherited.map(Box::new),
+        }
+    }
+
+    pub(super) fn id(&self) -> ReceiptId {
+        self.state.id
+    }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.state.steps
+    }
+
+    pub(super) fn closed_and_bound(&self) -> (Option<(CloseStatus, Timestamp)>, &[Oid]) {
+        (self.state.closed, &self.state.bound)
+    }
+
+    pub(super) fn tried(&self) -> &[&'a Placed<'a>] {
+        &self.tried
+    }
+
+    pub(super) fn snapshots(&self) -> &BTreeSet<Oid> {
+        &self.snapshots
+    }
+
+    pub(super) fn inherited(&self) -> Option<&Inherited<'a>> {
+        self.inherited.as_deref()
+    }
+
+    /// The receipt as it was when only its opening was there.
+    pub(super) fn begun(&self) -> Folding<'a> {
+        let inherited = self.inherited.as_deref().cloned();
+        Folding::new(self.state.id, self.opening, self.state.known, inherited)
     }
 
     pub(super) fn owner(&self) -> &KeyId {
@@ -89,6 +143,11 @@ impl<'a> Folding<'a> {
         self.opening
     }
 
+    /// Whether a proposal was made here.
+    pub(super) fn proposed(&self, digest: &Digest) -> bool {
+        self.proposals.has(digest)
+    }
+
     /// Entries that counted until a later one turned out to have passed them over, each with what happened.
     pub(super) fn take_lost(&mut self) -> Vec<(&'a Placed<'a>, String)> {
         self.proposals.take_lost()
@@ -96,12 +155,17 @@ impl<'a> Folding<'a> {
 
     pub(super) fn finish(mut self, around: &Around<'_>) -> Receipt {
         self.state.proposals = self.proposals.finish(around);
+        self.state.origin = self.inherited.map(|inherited| inherited.finish(around));
         self.state
     }
 
     /// Adds an entry whose writer may state it.
     pub(super) fn add(&mut self, placed: &'a Placed<'a>, around: &Around<'_>) -> Result<(), Refusal> {
+        self.tried.push(placed);
         let body = &placed.entry.body;
+        if let Some(inherited) = &self.inherited {
+            inherited.check_untouched(&body.fact)?;
+        }
         let mut late = false;
         if let Some(closing) = self.closing {
             match after_closing(&body.fact) {

@@ -190,13 +190,20 @@ impl Policy {
         &self.rules
     }
 
-    /// The rules for a ref, by its full name (`refs/heads/main`).
+    /// The rules for a ref, by its full name (`refs/heads/main`), with their numbers from 1.
     ///
     /// Without a name every rule applies, and so it does for a name that does not begin with `refs/`: such a name
     /// does not say which ref is meant, and no rule may be missed for that.
-    pub fn rules_for(&self, ref_name: Option<&str>) -> impl Iterator<Item = &Rule> {
+    pub fn rules_for(&self, ref_name: Option<&str>) -> impl Iterator<Item = (u64, &Rule)> {
         let name = ref_name.filter(|name| name.starts_with("refs/"));
-        self.rules.iter().filter(move |rule| name.is_none_or(|name| rule.names(name)))
+        let numbered = (1..).zip(&self.rules);
+        numbered.filter(move |(_, rule)| name.is_none_or(|name| rule.names(name)))
+    }
+
+    /// The strictest word of the rules for a ref; `None` where no rule is about it.
+    pub fn strictest(&self, ref_name: Option<&str>) -> Option<Enforce> {
+        let words = self.rules_for(ref_name).map(|(_, rule)| rule.enforce);
+        words.min_by_key(|enforce| *enforce == Enforce::Warn)
     }
 
     /// Whose work the principal's counts as: the owner at the end of the line of owners, or the principal itself.

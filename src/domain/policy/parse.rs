@@ -208,7 +208,7 @@ fn rule(line: usize, mut raw: Table, people: &People<'_>) -> Result<Rule, Flaw> 
     )?;
     let at = raw.at;
     let Some(refs) = raw.take("refs") else {
-        let hint = "name its refs; `refs = [\"refs/heads/**\"]` is every branch";
+        let hint = "name its refs; `refs = [\"refs/heads/*\"]` is every branch";
         return flaw(at, "a rule without `refs`", hint);
     };
     let refs = refs_of(refs)?;
@@ -274,7 +274,7 @@ fn unfit(at: usize, Unfit { message, hint }: Unfit) -> Flaw {
 
 fn refs_of(raw: Value) -> Result<Vec<RefPattern>, Flaw> {
     let (mut refs, mut seen) = (Vec::new(), HashSet::new());
-    for At { at, value } in not_empty("refs", raw.strings()?, "`refs = [\"refs/heads/**\"]` is every branch")?
+    for At { at, value } in not_empty("refs", raw.strings()?, "`refs = [\"refs/heads/*\"]` is every branch")?
     {
         let pattern = RefPattern::parse(&value).map_err(|error| unfit(at, error))?;
         if !seen.insert(value) {

@@ -35,7 +35,10 @@ fn unfit<T>(message: impl Into<String>, hint: &'static str) -> Result<T, Unfit> 
     Err(Unfit { message: message.into(), hint })
 }
 
-/// A full ref name in which `*` and `?` stand for anything but `/`, and `**` for any number of levels.
+/// A full ref name in which `*` stands for anything, slashes too, and `?` for any one character.
+///
+/// It is matched as `git branch --list` and `git for-each-ref` match theirs, and a ref that either would list is meant:
+/// a rule for `refs/heads/*` that passed `refs/heads/topic/x` by would leave open what it seems to close.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefPattern(String);
 
@@ -76,7 +79,7 @@ impl RefPattern {
             ),
             None if rest != "**" => unfit(
                 format!("`{text_shown}` matches no branch and no tag"),
-                "branches are `refs/heads/…`, tags `refs/tags/…`; `refs/heads/**` is all branches, `refs/**` all refs",
+                "branches are `refs/heads/…`, tags `refs/tags/…`; `refs/heads/*` is all branches, `refs/**` all refs",
             ),
             _ => Ok(RefPattern(text.to_owned())),
         }
@@ -84,7 +87,8 @@ impl RefPattern {
 
     /// Whether it matches the ref of this full name.
     pub fn matches(&self, name: &str) -> bool {
-        gix_glob::wildmatch(self.0.as_str().into(), name.into(), PATHNAME)
+        let matches = |mode| gix_glob::wildmatch(self.0.as_str().into(), name.into(), mode);
+        matches(wildmatch::Mode::empty()) || matches(PATHNAME)
     }
 
     /// The pattern as written.

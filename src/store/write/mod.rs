@@ -317,10 +317,13 @@ impl Store {
             }
             _ => {}
         }
-        for (_, content) in fact.contents_mut() {
+        let gate = matches!(fact, Fact::GateChecked(_));
+        for (name, content) in fact.contents_mut() {
             let Some((pending, found)) = redacted(content, redactor) else { continue };
             count += found;
-            let may_stay = rules.inline || may_stay_anyway || pending.bytes.is_empty();
+            // Where a gate ran is needed to run it again, and a folder of the project is no secret.
+            let where_it_ran = gate && name == "environment";
+            let may_stay = rules.inline || may_stay_anyway || where_it_ran || pending.bytes.is_empty();
             let (stored, artifact) = self.store_content(pending, found, may_stay, rules)?;
             *content = stored;
             kept.extend(artifact);

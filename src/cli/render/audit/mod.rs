@@ -49,10 +49,13 @@ fn tally(report: &AuditReport) -> String {
 
 /// Why a report without findings says nothing, where it does not.
 fn nothing_required(report: &AuditReport) -> Option<&'static str> {
-    match (report.required, &report.policy) {
-        (true, _) => None,
-        (false, None) => Some("nothing was required: there is no policy"),
-        (false, Some(_)) => Some("nothing was required: no rule of the policy asks for anything"),
+    match (report.required, report.judged, &report.policy) {
+        (true, ..) => None,
+        (false, 0, _) => Some("nothing was required: there was no commit to judge"),
+        (false, _, None) => Some("nothing was required: there is no policy"),
+        (false, _, Some(_)) => {
+            Some("nothing was required: no rule of the policy is about these files on this ref")
+        }
     }
 }
 

@@ -131,7 +131,7 @@ warning A702 not-accepted: 1 line was not accepted
     hint: open a receipt before the work
 incomplete A714 evidence-missing: a chain is shallow
     hint: open a receipt before the work
-3 commits judged, the start to cccccccccccc of refs/heads/main, policy from origin/main: failed (1 error, \
+3 commits judged, the start to cccccccccccc of refs/heads/main, trusting the policy from origin/main: failed (1 error, \
 1 incomplete, 1 warning)
 "
     );
@@ -139,16 +139,18 @@ incomplete A714 evidence-missing: a chain is shallow
 
 #[test]
 fn every_form_says_that_nothing_was_required() {
-    for (policy, why) in [
-        (None, "nothing was required: there is no policy"),
-        (Some("main".into()), "nothing was required: no rule of the policy asks for anything"),
+    let no_rule = "nothing was required: no rule of the policy is about these files on this ref";
+    for (policy, judged, why) in [
+        (None, 0, "nothing was required: there was no commit to judge"),
+        (None, 1, "nothing was required: there is no policy"),
+        (Some("main".into()), 1, no_rule),
     ] {
         let (commits, findings) = (Vec::new(), Vec::new());
         let report = AuditReport {
             policy,
             required: false,
             verdict: Verdict::Passed,
-            judged: 0,
+            judged,
             commits,
             findings,
             ..plain()

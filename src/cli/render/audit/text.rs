@@ -24,10 +24,10 @@ pub fn text(report: &AuditReport, text: &mut Text) {
         finding(found, text);
     }
     let from = report.from.as_deref().map_or("the start".into(), short);
-    let of = report.r#ref.as_deref().map(|name| format!(" of {}", safe(name))).unwrap_or_default();
+    let of = report.r#ref.as_deref().map_or(" of any ref".into(), |name| format!(" of {}", safe(name)));
     let policy = match &report.policy {
-        Some(policy) => format!("policy from {}", safe(policy)),
-        None => "no policy".into(),
+        Some(policy) => format!("trusting the policy from {}", safe(policy)),
+        None => "trusting no policy".into(),
     };
     let verdict = format!("{} ({})", report.verdict, tally(report));
     let verdict = match report.verdict {

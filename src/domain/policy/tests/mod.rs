@@ -128,10 +128,11 @@ fn people_are_who_they_are_spelled() {
 #[test]
 fn a_ref_that_is_not_known_is_under_every_rule() {
     let policy = policy(EVERYTHING);
-    let lines = |name| policy.rules_for(name).map(|rule| rule.line).collect::<Vec<_>>();
+    let lines = |name| policy.rules_for(name).map(|(_, rule)| rule.line).collect::<Vec<_>>();
     assert_eq!(lines(Some("refs/heads/main")), [11, 24]);
     assert_eq!(lines(Some("refs/heads/release/2")), [11, 24]);
-    assert_eq!(lines(Some("refs/heads/release/2/a")), [24]);
+    assert_eq!(lines(Some("refs/heads/release/2/a")), [11, 24]);
+    assert_eq!(lines(Some("refs/heads/topic")), [24]);
     assert_eq!(lines(Some("refs/tags/v1")), [0; 0]);
     for unknown in [None, Some(""), Some("main"), Some("HEAD"), Some("heads/main")] {
         assert_eq!(lines(unknown), [11, 24], "{unknown:?}");

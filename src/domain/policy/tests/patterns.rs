@@ -8,12 +8,17 @@ use crate::domain::policy::{PathPatterns, RefPattern};
 fn refs_are_matched_by_their_full_names() {
     for (pattern, yes, no) in [
         ("refs/heads/main", &["refs/heads/main"][..], &["refs/heads/main2", "refs/heads/main/x", "main"][..]),
-        ("refs/heads/*", &["refs/heads/a", "refs/heads/é"], &["refs/heads/a/b", "refs/tags/a"]),
+        ("refs/heads/*", &["refs/heads/a", "refs/heads/é", "refs/heads/a/b"], &["refs/tags/a", "refs/heads"]),
+        (
+            "refs/heads/release/*",
+            &["refs/heads/release/1/x"],
+            &["refs/heads/release", "refs/heads/prerelease/1"],
+        ),
         ("refs/heads/**", &["refs/heads/a", "refs/heads/a/b"], &["refs/tags/a", "refs/heads"]),
         ("refs/**", &["refs/heads/a", "refs/stash"], &["HEAD"]),
         ("refs/**/main", &["refs/main", "refs/heads/main", "refs/heads/a/main"], &["refs/heads/amain"]),
-        ("refs/heads/v[0-9]?", &["refs/heads/v1a"], &["refs/heads/va1", "refs/heads/v1", "refs/heads/v1/"]),
-        ("refs/tags/[!v]*", &["refs/tags/x"], &["refs/tags/v", "refs/tags/x/y"]),
+        ("refs/heads/v[0-9]?", &["refs/heads/v1a"], &["refs/heads/va1", "refs/heads/v1"]),
+        ("refs/tags/[!v]*", &["refs/tags/x", "refs/tags/x/y"], &["refs/tags/v"]),
         ("refs/heads/{a}", &["refs/heads/{a}"], &["refs/heads/a"]),
     ] {
         let parsed = RefPattern::parse(pattern).unwrap();

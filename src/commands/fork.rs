@@ -1,0 +1,197 @@
+//! `git receipt fork`
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::open::Opening;
+use super::proposal::newest_of_each_chain;
+use super::replay::n_of;
+use super::verify::Picture;
+use super::{Context, Report, UserError, user_error};
+use crate::domain::fact::Fact;
+use crate::domain::fact::data::{Base, ReceiptOpened};
+use crate::domain::fold::Receipt;
+use crate::domain::ids::Oid;
+
+/// Open a receipt that continues from an entry of another one, and print its id
+///
+/// Its state starts from the state at that entry, as `git receipt replay R --at N` shows it. Nothing is copied, and the
+/// fork has no say about the receipt that it was forked from. The working tree stays as it is; `--worktree` makes a new
+/// one with the files as they were then.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The receipt
+    #[arg(value_name = "R")]
+    pub receipt: String,
+    /// The receipt's own entry to continue from, counted from 0 as `git receipt show R` lists them
+    #[arg(long, value_name = "N")]
+    pub at: usize,
+    /// What shall be done, in a few words; what the other receipt says if left out
+    #[arg(short = 'm', long = "message", value_name = "S")]
+    pub summary: Option<String>,
+    /// Make a linked worktree in this folder, with the files of the newest snapshot or commit up to that entry
+    #[arg(long, value_name = "DIR")]
+    pub worktree: Option<PathBuf>,
+}
+
+/// What `fork` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Forked {
+    /// The new receipt's id.
+    pub receipt: String,
+    /// The chain it was recorded in.
+    pub chain: String,
+    /// The place of its opening there.
+    pub seq: u64,
+    /// The receipt that it continues from.
+    pub forked_from: String,
+    /// The entry that it continues from, as `chain@seq`.
+    pub entry: String,
+    /// The new worktree, where one was asked for.
+    pub worktree: Option<String>,
+    /// The commit that HEAD names there.
+    pub commit: Option<String>,
+    /// The tree of the files there.
+    pub tree: Option<String>,
+}
+
+impl Report for Forked {
+    const NAME: &'static str = "fork";
+}
+
+/// The files of a receipt at some entry.
+struct Standing {
+    commit: Oid,
+    tree: Oid,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such entry, the receipt is a stranger's, or nothing could be written.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
+    ctx.check_recording()?;
+    let trust = ctx.trust(None)?;
+    let picture = ctx.picture(&trust)?;
+    let receipt = picture.receipt(picture.target(ctx, &args.receipt)?.receipt)?;
+    if !receipt.known {
+        let message = format!("receipt `{}` is of an unknown signer, so nothing of it counts", receipt.id);
+        let hint = "`git receipt key trust` lists the key once you know whose it is";
+        return Err(UserError { message, hint: Some(hint.into()), code: 4 }.into());
+    }
+    let steps = &receipt.steps[..=n_of(receipt, args.at)?];
+    let entry = steps[args.at].entry;
+    let summary = match &args.summary {
+        Some(summary) => summary.clone(),
+        None => summary_of(&picture, receipt),
+    };
+    let standing = match args.worktree {
+        Some(_) => Some(standing(ctx, &picture, receipt, args.at)?),
+        None => None,
+    };
+    let base = match &standing {
+        Some(at) => {
+            let tree = ctx.store.tree_of(at.commit)?.unwrap_or(at.tree);
+            Some(Base { commit: at.commit, tree, branch: None, dirty: tree != at.tree })
+        }
+        None if ctx.store.head()?.commit.is_some() => Some(super::open::base(ctx)?),
+        None => None,
+    };
+    let fact = ReceiptOpened {
+        task: summary.clone().into(),
+        summary,
+        mode: None,
+        risk: None,
+        base,
+        task_type: None,
+        agent: None,
+        parent: None,
+        forked_from: Some(entry),
+        estimate: None,
+        envelope: None,
+    };
+    let made = match (&args.worktree, &standing) {
+        (Some(path), Some(at)) => {
+            let path = std::path::absolute(ctx.env.directory.join(path))?;
+            ctx.store.new_worktree(&path, at.commit, at.tree)?;
+            Some(path)
+        }
+        _ => None,
+    };
+    // The entry itself, and the newest of every other chain that stands before it: so the fork has all of them in its
+    // past, whatever the clocks say.
+    let cites = newest_of_each_chain(steps.iter().map(|step| step.entry)).into_iter();
+    let cites = std::iter::once(entry).chain(cites).collect();
+    let open = || {
+        let worktree = made.as_deref().map(|path| ctx.store.worktree_id_at(path)).transpose()?;
+        super::open::open_with(ctx, Opening { time: ctx.now, fact, session: None, cites, worktree })
+    };
+    let (opened, place) = match open() {
+        Ok(opened) => opened,
+        Err(error) => {
+            if let Some(path) = &made {
+                ctx.store.drop_worktree(path);
+            }
+            return Err(error);
+        }
+    };
+    Ok(Forked {
+        receipt: opened.to_string(),
+        chain: place.chain.to_string(),
+        seq: place.seq,
+        forked_from: receipt.id.to_string(),
+        entry: format!("{}@{}", entry.chain, entry.seq),
+        worktree: made.map(|path| path.display().to_string()),
+        commit: standing.as_ref().map(|at| at.commit.to_hex()),
+        tree: standing.as_ref().map(|at| at.tree.to_hex()),
+    })
+}
+
+fn summary_of(picture: &Picture, receipt: &Receipt) -> String {
+    let opening = super::summary::facts(receipt, picture).next();
+    match opening {
+        Some(Fact::ReceiptOpened(opened)) => opened.summary.clone(),
+        _ => String::new(),
+    }
+}
+
+/// The newest files up to a receipt's own entry `at`: what it started from, a snapshot, or a commit that it made or was
+/// bound to.
+fn standing(ctx: &Context, picture: &Picture, receipt: &Receipt, at: usize) -> anyhow::Result<Standing> {
+    let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps);
+    let (mut commit, mut tree) = (None, None);
+    for step in inherited.chain(&receipt.steps[..=at]) {
+        let entry = picture.link(&step.commit).and_then(|link| link.entry.as_ref());
+        let (new_commit, new_tree) = match entry.map(|entry| &entry.body.fact) {
+            Some(Fact::ReceiptOpened(opened)) => match &opened.base {
+                Some(base) => (Some(base.commit), base.tree),
+                None => continue,
+            },
+            Some(Fact::SnapshotTaken(snapshot)) => (commit, snapshot.worktree),
+            Some(Fact::LinesApplied(applied)) => (Some(applied.commit), applied.tree),
+            Some(Fact::CommitBound(bound)) => (Some(bound.commit), bound.tree),
+            _ => continue,
+        };
+        (commit, tree) = (new_commit, Some(new_tree));
+    }
+    let (Some(commit), Some(tree)) = (commit, tree) else {
+        return Err(user_error(
+            format!("receipt `{}` does not say what it started from", receipt.id),
+            "fork it without `--worktree`",
+        ));
+    };
+    let absent = |what: &str, oid: Oid| {
+        let message = format!("{what} `{oid}` is not here");
+        let hint = "snapshots stay in the clone that made them unless `receipt.share` is `all`";
+        UserError { message, hint: Some(hint.into()), code: 4 }
+    };
+    if ctx.store.tree_of(commit)?.is_none() {
+        return Err(absent("commit", commit).into());
+    }
+    if tree != ctx.store.empty_tree() && !ctx.store.has_object(tree) {
+        return Err(absent("tree", tree).into());
+    }
+    Ok(Standing { commit, tree })
+}

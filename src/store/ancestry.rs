@@ -1,0 +1,172 @@
+//! The project's own history: which commits a range holds, what descends from what.
+
+use std::collections::BTreeSet;
+
+use super::error::StoreError;
+use super::{Store, git, object_id, oid};
+use crate::domain::ids::Oid;
+
+/// A commit of a range, as its own bytes have it: grafts, replacements and shallow cuts change nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangeCommit {
+    /// The commit.
+    pub commit: Oid,
+    /// Its parents, whether they are here or not.
+    pub parents: Vec<Oid>,
+    /// Its tree.
+    pub tree: Oid,
+    /// The address of its author.
+    pub author: String,
+    /// Its subject.
+    pub subject: String,
+    /// The receipts that lines `Receipt-Id: …` of its message name, as they stand there. A squash leaves such lines
+    /// anywhere, not only at the end.
+    pub named: Vec<String>,
+}
+
+impl Store {
+    /// The commits that `to` reaches and `without` do not, oldest first, along first parents or all of them.
+    ///
+    /// # Errors
+    /// When git cannot walk the history, or a commit of it cannot be read.
+    pub fn range(
+        &self,
+        to: Oid,
+        without: &[Oid],
+        first_parent: bool,
+    ) -> Result<Vec<RangeCommit>, StoreError> {
+        let mut args: Vec<String> = ["-c", "core.commitGraph=false", "rev-list", "--topo-order", "--reverse"]
+            .map(str::to_owned)
+            .into();
+        args.extend(first_parent.then(|| "--first-parent".to_owned()));
+        args.push(to.to_hex());
+        args.extend(without.iter().map(|commit| format!("^{}", commit.to_hex())));
+        args.push("--".to_owned());
+        let out = git::run(self.git_dir(), &args, None)?;
+        let listed = String::from_utf8_lossy(&out).into_owned();
+        listed.lines().map(|hex| self.range_commit(id_printed(hex)?)).collect()
+    }
+
+    /// One commit.
+    ///
+    /// # Errors
+    /// When it is not here, or is no commit.
+    pub fn range_commit(&self, commit: Oid) -> Result<RangeCommit, StoreError> {
+        let damaged = |what: &str| StoreError::Corrupt(format!("commit `{commit}` {what}"));
+        let bytes = self.commit_bytes(commit)?.ok_or_else(|| damaged("is not here"))?;
+        let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap_or(bytes.len());
+        let headers = String::from_utf8_lossy(&bytes[..end]);
+        let message = String::from_utf8_lossy(&bytes[end..]);
+        let field = |name: &str| headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let tree = field("tree").and_then(Oid::from_hex).ok_or_else(|| damaged("names no tree"))?;
+        // `Name <address> seconds zone`: neither name nor address can hold an angle bracket.
+        let author = field("author").and_then(|line| line.split_once('<')?.1.split_once('>'));
+        Ok(RangeCommit {
+            commit,
+            parents: super::read::parents_of(&bytes).collect(),
+            tree,
+            author: author.map(|(address, _)| address.trim().to_owned()).unwrap_or_default(),
+            subject: subject(&message),
+            named: named(&message),
+        })
+    }
+
+    /// Which of `wanted` are `head` or an ancestor of it. History that `base` has as well is not looked through.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn reached(&self, head: Oid, base: Oid, wanted: &[Oid]) -> Result<BTreeSet<Oid>, StoreError> {
+        let mut found = BTreeSet::new();
+        let hidden = self.has_object(base).then(|| object_id(base));
+        let walk = self.repo.rev_walk([object_id(head)]).with_hidden(hidden);
+        for info in walk.all().map_err(StoreError::read("the history"))? {
+            let info =
+                info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
+            let commit = oid(&info.id);
+            if wanted.contains(&commit) {
+                found.insert(commit);
+                if found.len() == wanted.len() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The commits without parents that `commit` descends from; `None` in a shallow clone, where they cannot be
+    /// told.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn roots_of(&self, commit: Oid) -> Result<Option<BTreeSet<Oid>>, StoreError> {
+        if self.is_shallow() {
+            return Ok(None);
+        }
+        let walk = self.repo.rev_walk([object_id(commit)]).all().map_err(StoreError::read("the history"))?;
+        let mut roots = BTreeSet::new();
+        for info in walk {
+            let info =
+                info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
+            if info.parent_ids.is_empty() {
+                roots.insert(oid(&info.id));
+            }
+        }
+        Ok(Some(roots))
+    }
+
+    /// Whether a commit has history that no remote-tracking branch has. Without remotes none is ahead of any.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn is_ahead_of_remotes(&self, commit: Oid) -> Result<bool, StoreError> {
+        if self.remote_names().is_empty() {
+            return Ok(false);
+        }
+        let args = ["rev-list", "--max-count=1", &commit.to_hex(), "--not", "--remotes", "--"];
+        git::run(self.git_dir(), &args, None).map(|printed| !printed.is_empty())
+    }
+
+    /// The commits of a range such as `A..B`.
+    ///
+    /// # Errors
+    /// When git does not know the range.
+    pub fn commits_in(&self, range: &str) -> Result<BTreeSet<Oid>, StoreError> {
+        let out = git::run(self.git_dir(), &["rev-list", "--end-of-options", range, "--"], None)?;
+        Ok(String::from_utf8_lossy(&out).lines().filter_map(Oid::from_hex).collect())
+    }
+}
+
+fn id_printed(hex: &str) -> Result<Oid, StoreError> {
+    Oid::from_hex(hex.trim()).ok_or_else(|| StoreError::Corrupt(format!("`git rev-list` printed `{hex}`")))
+}
+
+/// The first paragraph of a message in one line, as git's `%s`.
+pub(super) fn subject(message: &str) -> String {
+    let paragraph = message.trim_start().lines().take_while(|line| !line.trim().is_empty());
+    paragraph.map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// The values of all lines `Receipt-Id: …`, each once.
+fn named(message: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for line in message.lines() {
+        let Some((key, value)) = line.split_once(':') else { continue };
+        let value = value.trim();
+        if key.trim().eq_ignore_ascii_case("Receipt-Id") && !found.iter().any(|known| known == value) {
+            found.push(value.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_are_named_anywhere_in_a_message() {
+        let message = "\n\nSquash\n\n* One\n\nReceipt-Id: A\n\n    receipt-id: B\n* Receipt-Id\nReceipt-Id: A\n\nEnd: x\n";
+        assert_eq!(named(message), ["A", "B"]);
+        assert_eq!(subject(message), "Squash");
+    }
+}
