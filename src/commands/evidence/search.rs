@@ -249,8 +249,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Puts the lines of several proposals on the parent, in the order in which their receipts were opened and only those that
-    /// fit, and says whether that gave the commit.
+    /// Puts the lines of several proposals on the parent, in the order in which their receipts were opened and only
+    /// those that fit, and says whether that gave the commit.
     fn together(&self, group: &[&(usize, Rc<Loaded>)], found: &mut Found) -> anyhow::Result<bool> {
         if group.len() < 2 {
             return Ok(false);
