@@ -95,6 +95,10 @@ pub enum Command {
     #[allow(missing_docs)]
     Trace(commands::log::TraceArgs),
     #[allow(missing_docs)]
+    Blame(commands::blame::Args),
+    #[allow(missing_docs)]
+    Why(commands::why::Args),
+    #[allow(missing_docs)]
     Verify(commands::verify::Args),
     #[allow(missing_docs)]
     Replay(commands::replay::Args),
@@ -165,6 +169,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Show(_)
             | Command::List(_)
             | Command::Trace(_)
+            | Command::Blame(_)
+            | Command::Why(_)
             | Command::Verify(_)
             | Command::Diff(_)
             | Command::Replay(commands::replay::Args { rerun: None, .. })
@@ -180,8 +186,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
     use commands::{apply, audit, decide, diff, policy, preview, propose};
-    use commands::{bind, close, demo, generate, import, init, key, list, log, open, record, remark, run};
-    use commands::{fork, hooks, replay, rollback, share, show, snapshot, status, verify};
+    use commands::{
+        bind, blame, close, demo, generate, import, init, key, list, log, open, record, remark, run,
+    };
+    use commands::{fork, hooks, replay, rollback, share, show, snapshot, status, verify, why};
     match command {
         Command::Demo(args) => {
             let quiet = output.json || output.jsonl;
@@ -249,6 +257,8 @@ fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {
         Command::Show(args) => finish(&show::run(&ctx, &args)?, output),
         Command::List(args) => finish(&list::run(&ctx, &args)?, output),
         Command::Trace(args) => finish(&log::trace(&ctx, &args)?, output),
+        Command::Blame(args) => finish(&blame::run(&ctx, &args)?, output),
+        Command::Why(args) => finish(&why::run(&ctx, &args)?, output),
         Command::Verify(args) => finish(&verify::run(&ctx, &args)?, output),
         Command::Replay(args) => {
             let talk = commands::replay::rerun::Talk {

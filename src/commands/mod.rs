@@ -4,11 +4,13 @@ pub mod agent_settings;
 pub mod apply;
 pub mod audit;
 pub mod bind;
+pub mod blame;
 pub mod close;
 pub mod decide;
 pub mod demo;
 pub mod diff;
 pub mod edits;
+pub mod evidence;
 pub mod fork;
 pub mod generate;
 pub mod git_hooks;
@@ -45,6 +47,7 @@ pub mod target;
 pub mod trust;
 pub mod verify;
 pub mod verify_lines;
+pub mod why;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -69,6 +72,8 @@ use crate::store::{
 pub trait Report: Serialize + schemars::JsonSchema {
     /// The name in the schema's id, `git-receipt/<name>/1`.
     const NAME: &'static str;
+    /// The lists that `--jsonl` prints one element a line of: the first that the report has.
+    const LISTS: &'static [&'static str] = &["entries", "receipts", "findings", "chains"];
 
     /// The exit code that the report asks for.
     fn exit_code(&self) -> u8 {

@@ -28,7 +28,7 @@ pub struct Loaded {
 }
 
 /// Why a proposal cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
     /// Its artifacts are not here.
     #[error("{0}")]

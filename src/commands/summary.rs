@@ -215,19 +215,12 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         takes_back: receipt.takes_back.iter().map(RollbackView::from).collect(),
         taken_back: receipt.taken_back.iter().map(RollbackView::from).collect(),
     };
+    (summary.agent, summary.model) = agent_of(receipt, picture);
     let mut work = Work::default();
     for fact in facts(receipt, picture) {
         work.add(fact);
-        match fact {
-            Fact::ReceiptOpened(opened) => {
-                summary.summary = opened.summary.clone();
-                summary.agent = opened.agent.as_ref().map(|agent| agent.tool.clone());
-                summary.model = opened.agent.as_ref().and_then(|agent| agent.model.clone());
-            }
-            Fact::UsageCounted(counted) => {
-                summary.model.get_or_insert_with(|| counted.model.clone());
-            }
-            _ => {}
+        if let Fact::ReceiptOpened(opened) = fact {
+            summary.summary = opened.summary.clone();
         }
     }
     summary.tool_calls = work.tool_calls;
@@ -296,6 +289,22 @@ pub fn standing_of(proposal: &ProposalState) -> ProposalView {
 /// Sums as they are shown.
 pub fn money(sums: Sums) -> Vec<Money> {
     sums.amounts().map(|(currency, amount)| Money { amount: amount.to_string(), currency }).collect()
+}
+
+/// The agent that did a receipt's work and its model, as the opening says, else as tokens were counted.
+pub fn agent_of(receipt: &Receipt, picture: &Picture) -> (Option<String>, Option<String>) {
+    let (mut agent, mut model) = (None, None);
+    for fact in facts(receipt, picture) {
+        match fact {
+            Fact::ReceiptOpened(opened) => {
+                agent = opened.agent.as_ref().map(|agent| agent.tool.clone());
+                model = opened.agent.as_ref().and_then(|agent| agent.model.clone());
+            }
+            Fact::UsageCounted(counted) if model.is_none() => model = Some(counted.model.clone()),
+            _ => {}
+        }
+    }
+    (agent, model)
 }
 
 /// `open`, or how it was closed.

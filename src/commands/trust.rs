@@ -42,6 +42,12 @@ impl TrustSet {
         let listed = self.signers.principal_of(key).map(str::to_owned);
         listed.or_else(|| self.machine.get(key).map(|name| format!("{name} (this machine)")))
     }
+
+    /// A principal as decisions have it, for people: a key that is not listed by its name on this machine.
+    pub fn shown_principal(&self, principal: &str) -> String {
+        let key = principal.parse::<KeyId>().ok();
+        key.and_then(|key| self.name_of(&key)).unwrap_or_else(|| principal.to_owned())
+    }
 }
 
 impl Context {

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod artifacts;
+mod blame;
 mod current;
 mod error;
 mod git;
@@ -41,6 +42,7 @@ use std::path::{Path, PathBuf};
 use gix::sec::trust::Mapping;
 
 pub use ancestry::RangeCommit;
+pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming};
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;

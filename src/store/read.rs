@@ -41,6 +41,25 @@ impl Store {
         Ok(History { refs, links, missing, odd_refs })
     }
 
+    /// The bytes of every commit in the place of an entry that says to be of one of `kinds`, unjudged: what is not among
+    /// them is not there.
+    ///
+    /// # Errors
+    /// When refs cannot be listed or objects not be read.
+    pub fn glance(&self, kinds: &[&str]) -> Result<Vec<Vec<u8>>, StoreError> {
+        let tips: Vec<Oid> = self.chain_refs()?.0.iter().map(|found| found.tip).collect();
+        let mut found = Vec::new();
+        self.walk(&tips, &OidSet::default(), 64, |batch| {
+            let of_kind = |bytes: &[u8]| {
+                let message = bytes.windows(2).position(|pair| pair == b"\n\n").map(|at| &bytes[at + 2..]);
+                let rest = |kind: &&str| message.and_then(|message| message.strip_prefix(kind.as_bytes()));
+                kinds.iter().filter_map(rest).any(|rest| rest.starts_with(b":"))
+            };
+            found.extend(batch.into_iter().map(|(_, bytes)| bytes).filter(|bytes| of_kind(bytes)));
+        })?;
+        Ok(found)
+    }
+
     /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
     fn read_links(&self, tips: &[Oid]) -> Result<(OidMap<Link>, Vec<MissingCommit>), StoreError> {
         const BATCH: usize = 64;

@@ -87,6 +87,20 @@ impl Store {
         Ok(found.map(|entry| TreeEntry { is_folder: entry.mode().is_tree(), oid: oid(&entry.object_id()) }))
     }
 
+    /// When a commit was made, in seconds since 1970, as its committer says; 0 where it does not say.
+    ///
+    /// # Errors
+    /// When the commit cannot be read.
+    pub fn committed_at(&self, commit: Oid) -> Result<i64, StoreError> {
+        let Some(bytes) = self.commit_bytes(commit)? else { return Ok(0) };
+        let headers = bytes.split(|byte| *byte == b'\n').take_while(|line| !line.is_empty());
+        let mut committers = headers.filter_map(|line| line.strip_prefix(b"committer "));
+        // `committer NAME <ADDRESS> SECONDS ZONE`
+        let seconds = committers.next().and_then(|line| line.rsplit(|byte| *byte == b' ').nth(1));
+        let seconds = seconds.and_then(|text| std::str::from_utf8(text).ok());
+        Ok(seconds.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
     /// The content of a regular file in a commit's tree; `None` when there is none.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ fn every_command_prints_what_its_schema_says() {
         ("list", vec!["list"]),
         ("show", vec!["show", "@"]),
         ("trace", vec!["trace", "@"]),
+        ("blame", vec!["blame", "file"]),
+        ("why", vec!["why", "file:1"]),
         ("replay", vec!["replay", "@"]),
         ("replay", vec!["replay", "@", "--check"]),
         ("fork", vec!["fork", "@", "--at", "0"]),

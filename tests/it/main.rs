@@ -3,6 +3,7 @@
 mod audit;
 mod audit_attacks;
 mod bits;
+mod blame;
 mod documents;
 mod foreign;
 mod forks;

@@ -66,6 +66,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::apply::Applied>()?,
         schema::<c::audit::Audited>()?,
         schema::<c::bind::Bound>()?,
+        schema::<c::blame::Blamed>()?,
         schema::<c::close::Closed>()?,
         schema::<c::decide::Accepted>()?,
         schema::<c::decide::Rejected>()?,
@@ -98,6 +99,7 @@ pub fn schemas() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         schema::<c::snapshot::Snapshot>()?,
         schema::<c::status::Status>()?,
         schema::<c::verify::Verified>()?,
+        schema::<c::why::Explained>()?,
     ];
     let error = serde_json::to_value(schemars::schema_for!(cli::error::ErrorReport))?;
     files.push(schema_file("error", error)?);

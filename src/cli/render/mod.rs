@@ -1,6 +1,7 @@
 //! Reports to text for people and to JSON for programs.
 
 pub mod audit;
+mod blame;
 pub mod generated;
 mod policy;
 pub mod proposals;
@@ -67,11 +68,10 @@ pub fn escape_invisible(json: &str) -> String {
 /// Never in practice: every report has a JSON form.
 pub fn json_lines<R: Report>(report: &R) -> anyhow::Result<String> {
     let value = serde_json::to_value(report)?;
-    let list =
-        ["entries", "receipts", "findings", "chains"].into_iter().find_map(|name| match &value[name] {
-            Value::Array(list) => Some(list.clone()),
-            _ => None,
-        });
+    let list = R::LISTS.iter().find_map(|name| match &value[name] {
+        Value::Array(list) => Some(list.clone()),
+        _ => None,
+    });
     let mut text = String::new();
     for item in list.unwrap_or_else(|| vec![value]) {
         let document = match item {

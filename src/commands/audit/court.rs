@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::POLICY_FILE;
-use super::known::Known;
+use super::gathered::Gathered;
 use crate::commands::Context;
 use crate::commands::trust::{REVOKED_FILE, SIGNERS_FILE, TrustSet};
 use crate::domain::audit::report::AuditCode;
@@ -27,7 +27,7 @@ pub enum Court {
     /// The commit that would hold it is not here.
     NotHere(Oid),
     /// Rules, and what is known under their signers.
-    Sound(Box<Policy>, Rc<Known>),
+    Sound(Box<Policy>, Rc<Gathered>),
 }
 
 /// Signers, revocations and projects: what decides which entries count.
@@ -43,7 +43,7 @@ pub struct Courts<'a> {
     /// The projects whose receipts count where the policy lists none.
     repos: Option<BTreeSet<Oid>>,
     courts: HashMap<Option<TreeEntry>, Rc<Court>>,
-    known: HashMap<Judges, Rc<Known>>,
+    known: HashMap<Judges, Rc<Gathered>>,
     history: Option<Rc<History>>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Courts<'a> {
         policy: &Policy,
         signers: String,
         revoked: &[String],
-    ) -> anyhow::Result<Result<Rc<Known>, String>> {
+    ) -> anyhow::Result<Result<Rc<Gathered>, String>> {
         let repos = match policy.repos() {
             [] => self.repos.clone(),
             listed => Some(listed.iter().copied().collect()),
@@ -162,7 +162,7 @@ impl<'a> Courts<'a> {
         let trust = TrustSet { signers: listed, source: None, machine: BTreeMap::new(), revoked: all, repos };
         let history = self.history()?;
         let picture = self.ctx.picture_of(history, &trust, &self.ctx.written_heads())?;
-        let known = Rc::new(Known::new(self.ctx, picture, trust)?);
+        let known = Rc::new(Gathered::new(self.ctx, picture, trust)?);
         self.known.insert(key, known.clone());
         Ok(Ok(known))
     }

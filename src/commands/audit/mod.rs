@@ -1,9 +1,7 @@
 //! `git receipt audit`
 
-mod accepted;
 mod court;
-mod ground;
-mod known;
+mod gathered;
 mod walk;
 
 use super::{Context, Report, user_error};

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Request;
-use super::accepted::Search;
 use super::court::{Court, Courts};
-use super::known::{Known, Parent};
+use super::gathered::Gathered;
 use crate::commands::Context;
+use crate::commands::evidence::{Found, Parent, Search};
 use crate::domain::audit::judge::{Judged, Scope, judge, weigh};
 use crate::domain::audit::report::{
     AuditCode, AuditFinding, AuditReport, CommitReport, Grade, Level, Verdict,
@@ -191,7 +191,7 @@ impl Walk<'_> {
             Court::None => {}
             Court::NotHere(missing) => self.not_here(Some(commit), *missing),
             Court::Broken(code, problem) => self.broken(&said.commit, *code, problem),
-            Court::Sound(policy, known) => self.hold(commit, policy, known, &mut said)?,
+            Court::Sound(policy, gathered) => self.hold(commit, policy, gathered, &mut said)?,
         }
         self.report.commits.push(said);
         Ok(())
@@ -218,7 +218,7 @@ impl Walk<'_> {
         &mut self,
         commit: &RangeCommit,
         policy: &Policy,
-        known: &Known,
+        gathered: &Gathered,
         said: &mut CommitReport,
     ) -> anyhow::Result<()> {
         let Some(change) = self.change(commit)? else { return Ok(()) };
@@ -231,7 +231,7 @@ impl Walk<'_> {
             return Ok(());
         }
         self.report.required = true;
-        let judged = self.evidence_for(&change, known, policy, &rules)?;
+        let judged = self.evidence_for(&change, gathered, policy, &rules)?;
         let (mut weakest, mut without): (Option<policy::Grade>, bool) = (None, false);
         for ((number, rule), judged) in rules.into_iter().zip(judged) {
             if change.evil && matches!(rule.receipt, Requirement::Accepted(_)) && judged.grade.is_none() {
@@ -266,12 +266,12 @@ impl Walk<'_> {
     fn evidence_for(
         &self,
         change: &Change<'_>,
-        known: &Known,
+        gathered: &Gathered,
         policy: &Policy,
         rules: &[(u64, &Rule)],
     ) -> anyhow::Result<Vec<Judged>> {
         let name = change.commit.commit.to_hex();
-        let mut evidence = known.evidence(change.commit, change.parent);
+        let mut evidence = gathered.evidence(change.commit, change.parent);
         evidence.empty = change.paths.is_empty();
         let judge_all = |evidence: &_| -> Vec<Judged> {
             rules.iter().map(|rule| judge(policy, *rule, &name, change.scope, evidence)).collect()
@@ -282,12 +282,16 @@ impl Walk<'_> {
             Requirement::None => false,
         };
         if change.scope == Scope::CleanMerge || !rules.iter().any(|(_, rule)| asks(rule)) {
-            known.add_risks(&mut evidence);
+            gathered.add_risks(&mut evidence);
             return Ok(judge_all(&evidence));
         }
-        let search = Search::new(self.ctx, known, change.commit, change.parent)?;
-        search.stated(&mut evidence)?;
-        known.add_risks(&mut evidence);
+        let bound = evidence.bound.clone();
+        let search = Search::new(self.ctx, &gathered.known, change.commit, change.parent, bound)?;
+        let mut found = Found::default();
+        search.stated(&mut found)?;
+        gathered.add_found(&mut evidence, &found);
+        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence);
+        gathered.add_risks(&mut evidence);
         let judged = judge_all(&evidence);
         let wanting = |((_, rule), judged): (&(u64, &Rule), &Judged)| {
             !matches!(rule.receipt, Requirement::None)
@@ -297,8 +301,15 @@ impl Walk<'_> {
         if !rules.iter().zip(&judged).any(wanting) {
             return Ok(judged);
         }
-        search.worked_out(&mut evidence)?;
-        known.add_risks(&mut evidence);
+        search.worked_out(&mut found)?;
+        if !found.ways.is_empty() {
+            // What was found decides, whatever else there may be.
+            evidence.missing.clear();
+            evidence.unusable.clear();
+        }
+        gathered.add_found(&mut evidence, &found);
+        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence);
+        gathered.add_risks(&mut evidence);
         Ok(judge_all(&evidence))
     }
 

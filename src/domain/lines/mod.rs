@@ -26,6 +26,7 @@ mod apply;
 mod carry;
 mod change;
 mod diff;
+mod origin;
 pub mod path;
 mod place;
 mod rules;
@@ -42,10 +43,12 @@ pub use apply::{Clash, Content, Edits, Written, apply};
 pub use carry::{Carried, carry};
 pub use change::Change;
 pub use diff::{ALGORITHM, diff};
+pub use origin::{Origin, origins};
 pub use place::{Conflict, Placing, Request, Why, place, placed_is_right};
 pub use select::{Line, Numbers};
 pub use sensitive::{Sensitive, sensitive};
 pub use table::{Counts, FileLines, MAX_BYTES, Op, Table, TableError};
+pub use text::is_binary;
 
 /// What kind of thing stands at a path, as git's trees say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

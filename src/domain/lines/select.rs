@@ -56,6 +56,17 @@ impl Table {
         there.fold(LineSet::default(), |lines, file| lines.union(&file.all()))
     }
 
+    /// The proposed file and its line, from 1, that a number gives; none for numbers that give no single line.
+    pub fn proposed_line(&self, number: u64) -> Option<(GitPath, u64)> {
+        let line = Numbers::of(self).find(number)?;
+        match line.file.ops[line.op] {
+            Op::Add { from, .. } | Op::Mutate { from, .. } => {
+                Some((line.file.path.clone(), from + line.offset))
+            }
+            _ => None,
+        }
+    }
+
     /// The numbers of `lines` that the table does not have.
     pub fn unknown(&self, lines: &LineSet) -> LineSet {
         // The ends are enough to name: a selection may claim more numbers than could be listed.

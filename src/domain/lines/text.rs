@@ -6,7 +6,7 @@ use std::ops::Range;
 const BINARY_LOOK: usize = 8000;
 
 /// Whether content is replaced whole rather than by lines: a NUL stands among its first 8,000 bytes.
-pub(super) fn is_binary(bytes: &[u8]) -> bool {
+pub fn is_binary(bytes: &[u8]) -> bool {
     bytes[..bytes.len().min(BINARY_LOOK)].contains(&0)
 }
 

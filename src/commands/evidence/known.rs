@@ -1,19 +1,18 @@
-//! Everything that the chains say under one list of signers, arranged by what commits ask for.
+//! What the chains say under one list of signers, arranged by what commits ask for.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use crate::commands::Context;
 use crate::commands::proposal::{LoadError, Loaded};
 use crate::commands::trust::TrustSet;
 use crate::commands::verify::Picture;
-use crate::domain::audit::judge::{Doubt, Evidence, GateSeen, Outcome};
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{GateChecked, GateResult, Risk};
 use crate::domain::fact::values::{GitPath, LineSet};
-use crate::domain::finding::{Code, Weight};
+use crate::domain::finding::Code;
 use crate::domain::fold::{ProposalState, Receipt};
-use crate::domain::ids::{ChainId, Oid, ReceiptId};
+use crate::domain::ids::{Oid, ReceiptId};
 use crate::domain::policy::Grade;
 use crate::store::RangeCommit;
 
@@ -44,10 +43,12 @@ pub struct Candidate {
     paths: OnceCell<Result<BTreeSet<GitPath>, String>>,
 }
 
-/// Bindings, landings, checks: what speaks for commits.
+/// Bindings, accepted lines, and where lines landed: what ties receipts to commits.
 pub struct Known {
-    pub(super) picture: Picture,
-    pub(super) trust: TrustSet,
+    /// What the chains say.
+    pub picture: Picture,
+    /// Who is believed.
+    pub trust: TrustSet,
     /// Oldest receipt first.
     candidates: Vec<Candidate>,
     of_receipt: HashMap<ReceiptId, Vec<usize>>,
@@ -58,21 +59,10 @@ pub struct Known {
     landed_trees: HashMap<Oid, BTreeSet<usize>>,
     /// The receipts that say they rolled something back, by the commit that does it.
     rollbacks: HashMap<Oid, BTreeSet<ReceiptId>>,
-    gates: HashMap<Oid, Vec<GateSeen>>,
-    risks: BTreeMap<ReceiptId, Option<Risk>>,
-    doubts: BTreeMap<ReceiptId, Doubt>,
-    strangers: Strangers,
-}
-
-/// What keys did that are not listed.
-#[derive(Default)]
-struct Strangers {
-    /// Receipts that they bound, by commit.
-    bound: HashMap<Oid, BTreeSet<ReceiptId>>,
-    /// Receipts whose lines they accepted, with the keys.
-    accepted: BTreeMap<ReceiptId, BTreeSet<String>>,
-    /// Checks that they ran, by tree.
-    gates: HashMap<Oid, BTreeSet<String>>,
+    /// Receipts that were opened by keys that are not listed, by the commits that they say to be bound to.
+    strangers: HashMap<Oid, BTreeSet<ReceiptId>>,
+    /// Tables and trees of proposals, read once.
+    loaded: RefCell<HashMap<usize, Result<Rc<Loaded>, LoadError>>>,
 }
 
 impl Known {
@@ -91,13 +81,10 @@ impl Known {
             landed: HashMap::new(),
             landed_trees: HashMap::new(),
             rollbacks: HashMap::new(),
-            gates: HashMap::new(),
-            risks: BTreeMap::new(),
-            doubts: BTreeMap::new(),
-            strangers: Strangers::default(),
+            strangers: HashMap::new(),
+            loaded: RefCell::default(),
             picture,
         };
-        let broken = known.broken_chains();
         // What a binding says of its commit is worth nothing where the commit itself says otherwise.
         let wrong: BTreeSet<Oid> = known
             .picture
@@ -112,37 +99,17 @@ impl Known {
         for receipt in &receipts {
             known.add_proposals(receipt);
             known.add_steps(ctx, receipt, &wrong)?;
-            if receipt.steps.iter().any(|step| broken.contains(&step.entry.chain)) {
-                known.doubts.insert(receipt.id, Doubt::Broken);
-            }
         }
-        known.add_strangers();
-        let verdict = &known.picture.verdict;
-        for finding in verdict.findings.iter().filter(|finding| finding.code == Code::UnknownKind) {
-            // A stranger's entries can cast no doubt either.
-            let counted = finding.commit.is_some_and(|commit| verdict.counted.contains(&commit));
-            known
-                .doubts
-                .extend(finding.receipt.filter(|_| counted).map(|receipt| (receipt, Doubt::UnknownKind)));
+        for receipt in known.picture.folded.strangers.values() {
+            for commit in &receipt.bound {
+                known.strangers.entry(*commit).or_default().insert(receipt.id);
+            }
         }
         Ok(known)
     }
 
-    /// Chains of which something is gone, or was put in another's place.
-    fn broken_chains(&self) -> BTreeSet<ChainId> {
-        let integrity = |code: Code| {
-            matches!(code, Code::Truncated | Code::MissingChain | Code::Equivocation | Code::Shallow)
-                || (code.weight() == Weight::Broken && code.number() < Code::NotOwner.number())
-        };
-        let found = self.picture.verdict.findings.iter().filter(|finding| integrity(finding.code));
-        found.filter_map(|finding| finding.chain).collect()
-    }
-
     fn add_proposals(&mut self, receipt: &Receipt) {
         for (index, proposal) in receipt.proposals.iter().enumerate() {
-            if proposal.uncertain {
-                self.doubts.insert(receipt.id, Doubt::Uncertain);
-            }
             let in_force = proposal.superseded_by.is_none() && !proposal.lines.accepted.is_empty();
             if in_force || !proposal.lines.applied.is_empty() {
                 let at = self.candidates.len();
@@ -158,7 +125,6 @@ impl Known {
             let entry = self.picture.link(&step.commit).and_then(|link| link.entry.as_ref());
             let Some(entry) = entry else { continue };
             match &entry.body.fact {
-                Fact::ReceiptOpened(opened) => drop(self.risks.insert(receipt.id, opened.risk)),
                 Fact::LinesApplied(applied) => {
                     let of = self.of_receipt.get(&receipt.id).into_iter().flatten().copied();
                     let revision =
@@ -172,10 +138,6 @@ impl Known {
                     if let Some(commit) = rolled.commit {
                         self.rollbacks.entry(commit).or_default().insert(receipt.id);
                     }
-                }
-                Fact::GateChecked(gate) => {
-                    let by = self.trust.principal_of(&entry.body.signer);
-                    self.gates.entry(gate.tree).or_default().push(seen(gate, by, receipt.id));
                 }
                 // A binding says itself what its commit was: that holds where the commit is gone.
                 Fact::CommitBound(stated)
@@ -211,84 +173,26 @@ impl Known {
         matches!(entry.map(|entry| &entry.body.fact), Some(Fact::CommitBound(stated)) if stated.commit == commit)
     }
 
-    /// What strangers wrote, which is part of no receipt's state.
-    fn add_strangers(&mut self) {
-        for link in self.picture.history.links.values() {
-            let Some(entry) = &link.entry else { continue };
-            let Some(receipt) = entry.body.receipt else { continue };
-            let signer = &entry.body.signer;
-            match &entry.body.fact {
-                _ if self.trust.knows(signer) => {}
-                Fact::LinesAccepted(_) => {
-                    self.strangers.accepted.entry(receipt).or_default().insert(signer.to_string());
-                }
-                Fact::CommitBound(bound) => {
-                    self.strangers.bound.entry(bound.commit).or_default().insert(receipt);
-                }
-                Fact::GateChecked(gate) => {
-                    let words = format!(
-                        "gate `{}` was run on its tree by `{signer}`, a key that is not listed",
-                        gate.gate
-                    );
-                    self.strangers.gates.entry(gate.tree).or_default().insert(words);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Collects what speaks for a commit besides lines.
-    pub fn evidence(&self, commit: &RangeCommit, parent: Parent) -> Evidence {
-        let mut evidence = Evidence {
-            gates: self.gates.get(&commit.tree).cloned().unwrap_or_default(),
-            doubts: self.doubts.clone(),
-            author: commit.author.clone(),
-            ..Evidence::default()
-        };
+    /// The receipts that are bound to a commit, each by the best grade at which it is this commit.
+    pub fn bound_to(&self, commit: &RangeCommit, parent: Parent) -> BTreeMap<ReceiptId, Grade> {
+        let mut bound = BTreeMap::new();
         for receipt in self.bound_trees.get(&(commit.tree, parent)).into_iter().flatten() {
-            evidence.bound.insert(*receipt, Grade::Tree);
+            bound.insert(*receipt, Grade::Tree);
         }
         for receipt in self.bound.get(&commit.commit).into_iter().flatten() {
-            evidence.bound.insert(*receipt, Grade::Commit);
+            bound.insert(*receipt, Grade::Commit);
         }
-        self.strangers_at(commit, &mut evidence);
-        evidence
+        bound
     }
 
-    /// Adds what the receipts that speak for a commit state as their risk.
-    pub fn add_risks(&self, evidence: &mut Evidence) {
-        let ways = evidence.accepted.iter().flat_map(|way| &way.receipts);
-        let receipts = ways.chain(evidence.bound.keys());
-        evidence.risks =
-            receipts.map(|receipt| (*receipt, self.risks.get(receipt).copied().flatten())).collect();
+    /// Every commit that a receipt is bound to.
+    pub fn bound_commits(&self) -> impl Iterator<Item = Oid> + '_ {
+        self.bound.keys().copied()
     }
 
-    fn strangers_at(&self, commit: &RangeCommit, evidence: &mut Evidence) {
-        for receipt in self.strangers.bound.get(&commit.commit).into_iter().flatten() {
-            let words = match self.picture.folded.strangers.contains_key(receipt) {
-                true => format!("receipt {receipt} names it and was opened by a key that is not listed"),
-                false => format!("receipt {receipt} was bound to it by a key that is not listed"),
-            };
-            evidence.strangers.insert(words);
-        }
-        evidence.strangers.extend(self.strangers.gates.get(&commit.tree).into_iter().flatten().cloned());
-        for name in &commit.named {
-            let Ok(receipt) = name.parse::<ReceiptId>() else { continue };
-            let stranger = self.picture.folded.strangers.contains_key(&receipt);
-            if stranger {
-                let words = format!(
-                    "receipt {receipt}, which its message names, was opened by a key that is not listed"
-                );
-                evidence.strangers.insert(words);
-            } else if !self.picture.folded.known.contains_key(&receipt) {
-                evidence.missing.insert(format!("receipt {receipt}, which its message names, is not here"));
-            }
-            for key in self.strangers.accepted.get(&receipt).into_iter().flatten() {
-                let words =
-                    format!("lines of receipt {receipt} were accepted by `{key}`, a key that is not listed");
-                evidence.strangers.insert(words);
-            }
-        }
+    /// The receipts that say to be bound to a commit and were opened by keys that are not listed.
+    pub fn strangers_at(&self, commit: Oid) -> BTreeSet<ReceiptId> {
+        self.strangers.get(&commit).cloned().unwrap_or_default()
     }
 
     /// The proposals that are said to have landed in a commit, or in another of its tree.
@@ -303,6 +207,11 @@ impl Known {
         receipts.filter_map(|receipt| self.picture.folded.known.get(receipt))
     }
 
+    /// The numbers of all revisions that lines of were accepted or landed, of the oldest receipt first.
+    pub fn candidates(&self) -> std::ops::Range<usize> {
+        0..self.candidates.len()
+    }
+
     /// The proposals of a receipt.
     pub fn of_receipt(&self, receipt: &ReceiptId) -> &[usize] {
         self.of_receipt.get(receipt).map_or(&[], Vec::as_slice)
@@ -315,6 +224,19 @@ impl Known {
         (receipt, &receipt.proposals[candidate.index])
     }
 
+    /// Table and trees of a revision.
+    ///
+    /// # Errors
+    /// As [`Loaded::read`].
+    pub fn loaded(&self, ctx: &Context, at: usize) -> Result<Rc<Loaded>, LoadError> {
+        if let Some(there) = self.loaded.borrow().get(&at) {
+            return there.clone();
+        }
+        let loaded = Loaded::read(&ctx.store, &self.candidate(at).1.made).map(Rc::new);
+        self.loaded.borrow_mut().insert(at, loaded.clone());
+        loaded
+    }
+
     /// The number of the revision among those of its receipt.
     pub fn index_of(&self, at: usize) -> usize {
         self.candidates[at].index
@@ -324,7 +246,7 @@ impl Known {
     pub fn within(&self, ctx: &Context, changed: &BTreeSet<&GitPath>) -> Vec<usize> {
         let by_path = self.by_path.get_or_init(|| {
             let mut index: HashMap<GitPath, Vec<usize>> = HashMap::new();
-            for at in 0..self.candidates.len() {
+            for at in self.candidates() {
                 for path in self.paths(ctx, at).iter().flat_map(|paths| paths.iter()) {
                     index.entry(path.clone()).or_default().push(at);
                 }
@@ -344,9 +266,8 @@ impl Known {
         let found = self.candidates[at].paths.get_or_init(|| {
             let (_, proposal) = self.candidate(at);
             let lines = proposal.lines.accepted.union(&proposal.lines.applied);
-            Loaded::read(&ctx.store, &proposal.made)
-                .map(|loaded| paths_of(&loaded, &lines))
-                .map_err(|error: LoadError| error.to_string())
+            let loaded = self.loaded(ctx, at);
+            loaded.map(|loaded| paths_of(&loaded, &lines)).map_err(|error| error.to_string())
         });
         found.as_ref()
     }
@@ -355,16 +276,6 @@ impl Known {
 fn paths_of(loaded: &Loaded, lines: &LineSet) -> BTreeSet<GitPath> {
     let files = loaded.table.files().iter().filter(|file| file.all().intersects(lines));
     files.flat_map(|file| [Some(&file.path), file.old_path.as_ref()]).flatten().cloned().collect()
-}
-
-fn seen(gate: &GateChecked, by: String, receipt: ReceiptId) -> GateSeen {
-    let passed = gate.result == GateResult::Passed && gate.exit_code == 0;
-    let outcome = match (passed, gate.output.is_some()) {
-        (true, true) => Outcome::Passed,
-        (true, false) => Outcome::Unproven,
-        (false, _) => Outcome::Failed,
-    };
-    GateSeen { name: gate.gate.clone(), command: gate.command.clone(), outcome, by, receipt }
 }
 
 /// A commit's tree and what its first parent is; `None` where one of them is not here.

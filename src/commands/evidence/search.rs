@@ -1,18 +1,15 @@
 //! Ways in which accepted lines give exactly a commit's tree, worked out again from the tables.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::ground::Ground;
 use super::known::{Known, Parent};
 use crate::commands::Context;
 use crate::commands::proposal::{LoadError, Loaded};
-use crate::commands::rollback::rollback_again;
 use crate::commands::verify_lines::Landed;
-use crate::domain::audit::judge::{Acceptance, Evidence};
-use crate::domain::fact::Fact;
 use crate::domain::fact::values::{GitPath, LineSet};
-use crate::domain::fold::{ProposalState, Receipt};
-use crate::domain::ids::{EntryRef, Oid, ReceiptId};
+use crate::domain::ids::{Oid, ReceiptId};
 use crate::domain::lines::{self, Content, Files};
 use crate::domain::policy::Grade;
 use crate::store::RangeCommit;
@@ -38,13 +35,46 @@ pub struct Search<'a> {
     ctx: &'a Context,
     known: &'a Known,
     commit: &'a RangeCommit,
+    /// The receipts that are bound to it.
+    bound: BTreeMap<ReceiptId, Grade>,
     parent_tree: Oid,
     before: Files,
     after: Files,
 }
 
+/// What a [`Search`] came upon.
+#[derive(Default)]
+pub struct Found {
+    /// Ways in which accepted lines give exactly the commit's tree.
+    pub ways: Vec<Way>,
+    /// What is not here and might have given more.
+    pub missing: BTreeSet<String>,
+    /// What is here and wrong.
+    pub unusable: BTreeSet<String>,
+    /// Where nothing was found, the first place that the lines of the receipts in question do not explain.
+    pub unexplained: Option<(GitPath, Option<u64>)>,
+}
+
+/// Lines that, put on the first parent's tree, give exactly the commit's.
+pub struct Way {
+    /// How closely they fit.
+    pub grade: Grade,
+    /// The lines, in the order in which they go on.
+    pub parts: Vec<Part>,
+}
+
+/// The lines of one proposal in a [`Way`].
+pub struct Part {
+    /// Which proposal, for [`Known::candidate`].
+    pub at: usize,
+    /// The lines.
+    pub lines: LineSet,
+    /// What of the same proposal the parent may hold already, the likeliest first.
+    pub before: Vec<LineSet>,
+}
+
 impl<'a> Search<'a> {
-    /// Looks at what a commit changes.
+    /// Looks at what a commit changes, to which the receipts in `bound` are bound.
     ///
     /// # Errors
     /// When its trees cannot be read.
@@ -53,20 +83,20 @@ impl<'a> Search<'a> {
         known: &'a Known,
         commit: &'a RangeCommit,
         parent: Parent,
+        bound: BTreeMap<ReceiptId, Grade>,
     ) -> anyhow::Result<Self> {
         let parent_tree = parent.tree(ctx.store.empty_tree());
         let (before, after) = ctx.store.changed_files(parent_tree, commit.tree)?;
-        Ok(Search { ctx, known, commit, parent_tree, before, after })
+        Ok(Search { ctx, known, commit, bound, parent_tree, before, after })
     }
 
     /// What the entries themselves say landed in the commit, or in another of its tree.
     ///
     /// # Errors
     /// When objects cannot be read.
-    pub fn stated(&self, evidence: &mut Evidence) -> anyhow::Result<()> {
+    pub fn stated(&self, found: &mut Found) -> anyhow::Result<()> {
         for at in self.known.landed_in(self.commit) {
-            let (receipt, proposal) = self.known.candidate(at);
-            let Some(loaded) = self.load(receipt, proposal, evidence) else { continue };
+            let Some(loaded) = self.load(at, found) else { continue };
             let mut landings = self.landings(at);
             self.ctx.look_into_history(&loaded, &mut landings)?;
             for landed in landings.iter().filter(|landed| landed.applied.tree == self.commit.tree) {
@@ -77,111 +107,80 @@ impl<'a> Search<'a> {
                 };
                 match judged {
                     Ok(()) if !self.is_spent(&loaded, &landings, &landed.lines)? => {
-                        evidence.accepted.push(self.way(grade, &[(at, landed.lines.clone())]));
+                        let before =
+                            vec![landed.before.clone(), landed.in_history.clone(), LineSet::default()];
+                        let part = Part { at, lines: landed.lines.clone(), before };
+                        found.ways.push(Way { grade, parts: vec![part] });
                     }
                     // Lines that give something else here say nothing against themselves.
                     Ok(()) | Err(LoadError::Wrong(_)) => {}
-                    Err(error) => note_missing(evidence, receipt, &error),
+                    Err(error) => self.note(at, &error, found),
                 }
             }
         }
-        self.rolled_back(evidence);
         Ok(())
-    }
-
-    /// Rollbacks that give the commit when they are worked out again. Who signed one accepts it.
-    fn rolled_back(&self, evidence: &mut Evidence) {
-        for receipt in self.known.rolled_back_in(self.commit.commit) {
-            match rollback_again(self.ctx, &self.known.picture, receipt, Some(self.commit.commit)) {
-                Ok(()) => {}
-                Err(error) => {
-                    note_missing(evidence, receipt, &error);
-                    continue;
-                }
-            }
-            let mut way = Acceptance {
-                grade: Grade::Commit,
-                receipts: vec![receipt.id],
-                accepted_by: BTreeSet::new(),
-                authors: self.authors(receipt),
-            };
-            let signers =
-                receipt.takes_back.iter().filter(|known| known.said.commit == Some(self.commit.commit));
-            let signers: BTreeSet<&EntryRef> = signers.map(|known| &known.entry).collect();
-            for step in receipt.steps.iter().filter(|step| signers.contains(&step.entry)) {
-                let entry = self.known.picture.link(&step.commit).and_then(|link| link.entry.as_ref());
-                let by = entry.map(|entry| self.known.trust.principal_of(&entry.body.signer));
-                way.accepted_by.insert(by.into_iter().collect());
-            }
-            evidence.accepted.push(way);
-        }
     }
 
     /// Whatever else accepted lines give it: those of one proposal, or of several together.
     ///
     /// # Errors
     /// When objects cannot be read.
-    pub fn worked_out(&self, evidence: &mut Evidence) -> anyhow::Result<()> {
-        let named = self.named(evidence);
+    pub fn worked_out(&self, found: &mut Found) -> anyhow::Result<()> {
+        let named = self.named();
         let changed: BTreeSet<&GitPath> = self.before.keys().chain(self.after.keys()).collect();
         let mut within = self.known.within(self.ctx, &changed);
         if within.len() > MOST {
             within.drain(..within.len() - MOST);
-            evidence.missing.insert(format!(
+            found.missing.insert(format!(
                 "more than {MOST} receipts are about its files, and a `Receipt-Id` in its message would say which"
             ));
         }
-        let hinted: Vec<(usize, Loaded)> = self.loaded(&named, evidence);
+        let hinted: Vec<(usize, Rc<Loaded>)> = self.loaded(&named, found);
         let others: Vec<usize> = within.iter().copied().filter(|at| !named.contains(at)).collect();
-        let others = self.loaded(&others, evidence);
+        let others = self.loaded(&others, found);
         for (at, loaded) in hinted.iter().chain(&others) {
-            self.alone(*at, loaded, evidence)?;
+            self.alone(*at, loaded, found)?;
         }
-        if evidence.accepted.is_empty() {
-            let all: Vec<&(usize, Loaded)> = {
+        if found.ways.is_empty() {
+            let all: Vec<&(usize, Rc<Loaded>)> = {
                 let mut all: Vec<_> = hinted.iter().chain(&others).collect();
                 all.sort_by_key(|(at, _)| *at);
                 all
             };
-            let fitting: Vec<&(usize, Loaded)> =
+            let fitting: Vec<&(usize, Rc<Loaded>)> =
                 all.iter().copied().filter(|(at, loaded)| self.shows(*at, loaded)).collect();
             for group in [hinted.iter().collect(), fitting, all] {
-                if self.together(&group, evidence)? {
+                if self.together(&group, found)? {
                     break;
                 }
             }
         }
-        if evidence.accepted.is_empty() {
-            evidence.unexplained = self.unexplained(&hinted)?;
+        if found.ways.is_empty() {
+            found.unexplained = self.unexplained(&hinted)?;
         } else {
             // What was found decides, whatever else there may be.
-            evidence.missing.clear();
-            evidence.unusable.clear();
+            found.missing.clear();
+            found.unusable.clear();
         }
         Ok(())
     }
 
     /// Proposals of the receipts that the commit's message, its bindings or its landings name, oldest first.
-    fn named(&self, evidence: &Evidence) -> Vec<usize> {
+    fn named(&self) -> Vec<usize> {
         let by_message = self.commit.named.iter().filter_map(|name| name.parse::<ReceiptId>().ok());
-        let receipts: BTreeSet<ReceiptId> = by_message.chain(evidence.bound.keys().copied()).collect();
+        let receipts: BTreeSet<ReceiptId> = by_message.chain(self.bound.keys().copied()).collect();
         let of_receipts = receipts.iter().flat_map(|receipt| self.known.of_receipt(receipt)).copied();
         let all: BTreeSet<usize> = of_receipts.chain(self.known.landed_in(self.commit)).collect();
         all.into_iter().collect()
     }
 
-    fn loaded(&self, candidates: &[usize], evidence: &mut Evidence) -> Vec<(usize, Loaded)> {
-        let mut found = Vec::new();
-        for at in candidates {
-            let (receipt, proposal) = self.known.candidate(*at);
-            found.extend(self.load(receipt, proposal, evidence).map(|loaded| (*at, loaded)));
-        }
-        found
+    fn loaded(&self, candidates: &[usize], found: &mut Found) -> Vec<(usize, Rc<Loaded>)> {
+        let load = |at: &usize| Some((*at, self.load(*at, found)?));
+        candidates.iter().filter_map(load).collect()
     }
 
-    fn load(&self, receipt: &Receipt, proposal: &ProposalState, evidence: &mut Evidence) -> Option<Loaded> {
-        let read = Loaded::read(&self.ctx.store, &proposal.made);
-        read.map_err(|error| note_missing(evidence, receipt, &error)).ok()
+    fn load(&self, at: usize, found: &mut Found) -> Option<Rc<Loaded>> {
+        self.known.loaded(self.ctx, at).map_err(|error| self.note(at, &error, found)).ok()
     }
 
     fn landings(&self, at: usize) -> Vec<Landed<'a>> {
@@ -218,16 +217,15 @@ impl<'a> Search<'a> {
     }
 
     /// Tries the lines of one proposal by themselves.
-    fn alone(&self, at: usize, loaded: &Loaded, evidence: &mut Evidence) -> anyhow::Result<()> {
-        let (receipt, _) = self.known.candidate(at);
+    fn alone(&self, at: usize, loaded: &Loaded, found: &mut Found) -> anyhow::Result<()> {
         let landings = self.landings(at);
         for choice in self.choices(at, &landings) {
             let mut ground = self.ground();
-            match ground.put(loaded, &choice.lines, &choice.before)? {
+            match ground.put(loaded.into(), &choice.lines, &choice.before)? {
                 Ok(true) => {}
                 Ok(false) => continue,
                 Err(error) => {
-                    note_missing(evidence, receipt, &error);
+                    self.note(at, &error, found);
                     return Ok(());
                 }
             }
@@ -237,42 +235,43 @@ impl<'a> Search<'a> {
                 continue;
             }
             let grade = match (choice.whole, loaded.made.base.tree == self.parent_tree) {
-                (_, true) => match evidence.bound.get(&receipt.id) {
+                (_, true) => match self.bound.get(&self.known.candidate(at).0.id) {
                     Some(Grade::Commit) => Grade::Commit,
                     _ => Grade::Tree,
                 },
                 (true, false) => Grade::Patch,
                 (false, false) => Grade::Lines,
             };
-            evidence.accepted.push(self.way(grade, &[(at, choice.lines)]));
+            let part = Part { at, lines: choice.lines, before: vec![choice.before] };
+            found.ways.push(Way { grade, parts: vec![part] });
             return Ok(());
         }
         Ok(())
     }
 
-    /// Puts the lines of several proposals on the parent, in the order in which their receipts were opened and only those that
-    /// fit, and says whether that gave the commit.
-    fn together(&self, group: &[&(usize, Loaded)], evidence: &mut Evidence) -> anyhow::Result<bool> {
+    /// Puts the lines of several proposals on the parent, in the order in which their receipts were opened and only
+    /// those that fit, and says whether that gave the commit.
+    fn together(&self, group: &[&(usize, Rc<Loaded>)], found: &mut Found) -> anyhow::Result<bool> {
         if group.len() < 2 {
             return Ok(false);
         }
         let mut ground = self.ground();
         let mut used = Vec::new();
         for (at, loaded) in group {
-            let (receipt, proposal) = self.known.candidate(*at);
+            let (_, proposal) = self.known.candidate(*at);
             let lines = match proposal.superseded_by {
                 None => proposal.lines.accepted.union(&proposal.lines.applied),
                 Some(_) => proposal.lines.applied.clone(),
             };
-            match ground.put(loaded, &lines, &LineSet::default())? {
+            match ground.put(loaded.as_ref().into(), &lines, &LineSet::default())? {
                 Ok(true) if self.is_spent(loaded, &self.landings(*at), &lines)? => return Ok(false),
-                Ok(true) => used.push((*at, lines)),
+                Ok(true) => used.push(Part { at: *at, lines, before: vec![LineSet::default()] }),
                 Ok(false) => continue,
-                Err(error) => note_missing(evidence, receipt, &error),
+                Err(error) => self.note(*at, &error, found),
             }
             // What comes after is no part of it, though it may fit as well.
             if used.len() > 1 && ground.is(self.commit.tree, &self.before, &self.after)? {
-                evidence.accepted.push(self.way(Grade::Lines, &used));
+                found.ways.push(Way { grade: Grade::Lines, parts: used });
                 return Ok(true);
             }
         }
@@ -311,81 +310,63 @@ impl<'a> Search<'a> {
             .map(|landed| landed.applied.commit)
             .filter(|commit| self.ctx.store.has_object(*commit))
             .collect();
-        let Some(parent) = self.commit.parents.first().filter(|_| !commits.is_empty()) else {
+        let here = |parent: &&Oid| !commits.is_empty() && self.ctx.store.has_object(**parent);
+        let Some(parent) = self.commit.parents.first().filter(here) else {
             return Ok(false);
         };
         Ok(!self.ctx.store.reached(*parent, loaded.made.base.commit, &commits)?.is_empty())
     }
 
     /// The first place that the lines of the receipts in question do not explain.
-    fn unexplained(&self, hinted: &[(usize, Loaded)]) -> anyhow::Result<Option<(GitPath, Option<u64>)>> {
+    fn unexplained(&self, hinted: &[(usize, Rc<Loaded>)]) -> anyhow::Result<Option<(GitPath, Option<u64>)>> {
         let mut ground = self.ground();
         for (at, loaded) in hinted {
             let (_, proposal) = self.known.candidate(*at);
             let lines = proposal.lines.accepted.union(&proposal.lines.applied);
             // What does not fit explains nothing, for whatever reason.
-            if ground.put(loaded, &lines, &LineSet::default())?.is_err() {
+            if ground.put(loaded.as_ref().into(), &lines, &LineSet::default())?.is_err() {
                 break;
             }
         }
         Ok(ground.first_difference(&self.before, &self.after))
     }
 
+    /// The parent's tree with the lines of a way on it, which is the commit's; none where it cannot be laid again.
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn lay(&self, way: &Way) -> anyhow::Result<Option<Ground<'a>>> {
+        let attempts = way.parts.iter().map(|part| part.before.len()).max().unwrap_or(0);
+        for attempt in 0..attempts {
+            let mut ground = self.ground();
+            let mut fits = true;
+            for part in &way.parts {
+                let before = part.before.get(attempt).or(part.before.last()).cloned().unwrap_or_default();
+                let Ok(loaded) = self.known.loaded(self.ctx, part.at) else { return Ok(None) };
+                fits = fits && matches!(ground.put(loaded.as_ref().into(), &part.lines, &before)?, Ok(true));
+            }
+            if fits && ground.is(self.commit.tree, &self.before, &self.after)? {
+                return Ok(Some(ground));
+            }
+        }
+        Ok(None)
+    }
+
     fn ground(&self) -> Ground<'a> {
         Ground::new(&self.ctx.store, self.parent_tree, self.before.clone())
     }
 
-    /// Who accepts these lines, and who proposed them.
-    fn way(&self, grade: Grade, parts: &[(usize, LineSet)]) -> Acceptance {
-        let mut way = Acceptance {
-            grade,
-            receipts: Vec::new(),
-            accepted_by: BTreeSet::new(),
-            authors: BTreeSet::new(),
-        };
-        for (at, lines) in parts {
-            let (receipt, proposal) = self.known.candidate(*at);
-            way.receipts.push(receipt.id);
-            way.accepted_by.extend(acceptors(proposal, lines));
-            way.authors.extend(self.authors(receipt));
-        }
-        way
-    }
-
-    /// Who opened a receipt or proposed something in it.
-    fn authors(&self, receipt: &Receipt) -> BTreeSet<String> {
-        let entries = receipt.steps.iter();
-        let entries = entries.filter_map(|step| self.known.picture.link(&step.commit)?.entry.as_ref());
-        let proposing = entries.filter(|entry| {
-            let fact = &entry.body.fact;
-            matches!(fact, Fact::ReceiptOpened(_) | Fact::ProposalMade(_) | Fact::ProposalRevised(_))
-        });
-        proposing.map(|entry| self.known.trust.principal_of(&entry.body.signer)).collect()
-    }
-}
-
-/// For every different set of principals that accept some of `lines`, that set.
-fn acceptors(proposal: &ProposalState, lines: &LineSet) -> Vec<BTreeSet<String>> {
-    let principals: BTreeSet<&str> =
-        proposal.decisions.iter().map(|decided| decided.principal.as_str()).collect();
-    // Each principal splits the lines into those that they accept and the others.
-    let mut groups: Vec<(LineSet, BTreeSet<String>)> = vec![(lines.clone(), BTreeSet::new())];
-    for who in principals {
-        let theirs = proposal.accepted_by(who);
-        let mut split = Vec::new();
-        for (lines, mut by) in groups {
-            let (others, both) = (lines.minus(&theirs), lines.common(&theirs));
-            if !others.is_empty() {
-                split.push((others, by.clone()));
+    fn note(&self, at: usize, error: &LoadError, found: &mut Found) {
+        let receipt = self.known.candidate(at).0.id;
+        match error {
+            LoadError::Withheld(_) => {
+                found.missing.insert(format!("the lines of receipt {receipt} are not here"));
             }
-            if !both.is_empty() {
-                by.insert(who.to_owned());
-                split.push((both, by));
+            LoadError::Wrong(problem) => {
+                found.unusable.insert(format!("the lines of receipt {receipt} are wrong: {problem}"));
             }
         }
-        groups = split;
     }
-    groups.into_iter().map(|(_, by)| by).collect()
 }
 
 /// Whether each line that is in `new` and not in `base` is in `there`.
@@ -395,15 +376,4 @@ fn adds_only(base: &[u8], new: &[u8], there: &[u8]) -> bool {
     };
     let (base, there) = (lines(base), lines(there));
     lines(new).difference(&base).all(|line| there.contains(line))
-}
-
-fn note_missing(evidence: &mut Evidence, receipt: &Receipt, error: &LoadError) {
-    match error {
-        LoadError::Withheld(_) => {
-            evidence.missing.insert(format!("the lines of receipt {} are not here", receipt.id));
-        }
-        LoadError::Wrong(problem) => {
-            evidence.unusable.insert(format!("the lines of receipt {} are wrong: {problem}", receipt.id));
-        }
-    }
 }

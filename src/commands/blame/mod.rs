@@ -1,0 +1,366 @@
+//! `git receipt blame`
+
+pub mod attribute;
+pub mod edits;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::evidence::{Glance, Known};
+use super::summary::{agent_of, facts, state_of};
+use super::{Context, Report, user_error};
+use crate::domain::fact::Fact;
+use crate::domain::ids::{Oid, ReceiptId, Timestamp};
+use crate::store::{Annotated, StoreError};
+use attribute::{Basis, Claim, attribute};
+
+/// Show for every line of a file the commit, the receipt, the agent and who accepted it
+///
+/// The commits are those that git itself names; settings such as `blame.ignoreRevsFile` hold. Without REV the file in the
+/// working tree is looked at, with lines that are not committed.
+///
+/// A receipt stands with how closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`. `L07` is the
+/// accepted line that put exactly this line here, `edit` a recorded edit that wrote it. Behind `~` stand receipts that
+/// speak for the commit where none can be tied to the line, behind `?` those of unknown signers. A line without a receipt
+/// has none.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// A revision (or `A..B`, to look no further back than A), and the file; after `--` where a name begins with a dash
+    #[arg(value_name = "REV|FILE", required = true, num_args = 1..=2)]
+    pub names: Vec<OsString>,
+    /// Only these lines: `10,20`, `10,+5`, `/PATTERN/,+3` or `:FUNCTION`, as git takes them; may be given again
+    #[arg(short = 'L', value_name = "A,B", allow_hyphen_values = true)]
+    pub ranges: Vec<String>,
+    /// Print git's porcelain format with the receipts as further headers
+    #[arg(long)]
+    pub porcelain: bool,
+}
+
+/// The lines and where they come from.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Blamed {
+    /// The commit that was looked at; none for the working tree.
+    pub revision: Option<String>,
+    /// The file, from the top of the working tree.
+    pub path: String,
+    /// The lines that were asked for, in order.
+    pub lines: Vec<LineView>,
+    /// The commits they come from, in the order of their ids.
+    pub commits: Vec<CommitView>,
+    /// The receipts that are named, in the order of their ids.
+    pub receipts: Vec<ReceiptView>,
+    /// git's porcelain format, where it was asked for.
+    #[serde(skip)]
+    pub porcelain: Option<Vec<u8>>,
+}
+
+/// One line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LineView {
+    /// Its place in the file, from 1.
+    pub line: u64,
+    /// Its text without the line's end. Bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// The commit that it comes from; none where it is not committed.
+    pub commit: Option<String>,
+    /// The file in that commit.
+    pub origin_path: String,
+    /// Its place there, from 1.
+    pub origin_line: u64,
+    /// The receipts that speak for it; more than one only where `basis` is `commit`.
+    pub receipts: Vec<ClaimView>,
+}
+
+/// A receipt that speaks for a line.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ClaimView {
+    /// The receipt.
+    pub receipt: String,
+    /// Whether a known signer opened it.
+    pub known: bool,
+    /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first.
+    pub grade: &'static str,
+    /// What ties it to the line: `line` where an accepted line put it there, `edit` where a recorded edit wrote it,
+    /// `commit` where it speaks for the commit and no more can be told.
+    pub basis: &'static str,
+    /// The accepted line's number in the proposal.
+    pub number: Option<u64>,
+    /// The receipt's own entry that recorded the edit, from 0.
+    pub step: Option<u64>,
+    /// Who accepts the very line.
+    pub accepted_by: Vec<String>,
+    /// The bound commit that the line was carried over from.
+    pub carried_from: Option<String>,
+}
+
+/// One commit.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CommitView {
+    /// Its id.
+    pub commit: String,
+    /// Its author's name.
+    pub author: String,
+    /// When it was written.
+    pub time: String,
+    /// Its subject.
+    pub subject: String,
+    /// Whether git looked no further back.
+    pub boundary: bool,
+}
+
+/// One receipt.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReceiptView {
+    /// Its id.
+    pub receipt: String,
+    /// `open`, or how it was closed.
+    pub state: String,
+    /// The task in a few words.
+    pub summary: String,
+    /// The agent that did it.
+    pub agent: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The key that opened it.
+    pub owner: String,
+    /// Whose key that is, as far as known.
+    pub principal: Option<String>,
+    /// Whether the key is known.
+    pub known: bool,
+}
+
+impl Report for Blamed {
+    const NAME: &'static str = "blame";
+    const LISTS: &'static [&'static str] = &["lines"];
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such file, revision or range.
+pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Blamed> {
+    let (rev, file) = match args.names.as_slice() {
+        [file] => (None, file),
+        [rev, file] => (Some(rev.to_string_lossy()), file),
+        _ => return Err(user_error("a name too many", "give a revision and a file")),
+    };
+    let looked = look(ctx, rev.as_deref(), &args.ranges, file)?;
+    let annotated = &looked.annotated;
+    let lines: Vec<LineView> =
+        annotated.lines.iter().zip(&looked.claims).map(|(line, claims)| looked.line(line, claims)).collect();
+    let commits: BTreeMap<String, CommitView> = annotated
+        .lines
+        .iter()
+        .filter_map(|line| looked.commit(line.commit))
+        .map(|view| (view.commit.clone(), view))
+        .collect();
+    let receipts: Vec<ReceiptView> = looked.receipts();
+    let porcelain = args.porcelain.then(|| porcelain(annotated, &lines, &receipts));
+    Ok(Blamed {
+        revision: looked.revision.map(|commit| commit.to_hex()),
+        path: ctx.path_from_top(&file.to_string_lossy()),
+        lines,
+        commits: commits.into_values().collect(),
+        receipts,
+        porcelain,
+    })
+}
+
+/// What git says of lines, and the receipts that speak for them.
+pub struct Looked {
+    /// The commit that was looked at; none for the working tree.
+    pub revision: Option<Oid>,
+    /// git's word.
+    pub annotated: Annotated,
+    /// For every line, what speaks for it.
+    pub claims: Vec<Vec<Claim>>,
+    /// Everything known; none where nothing can speak for any of the lines.
+    pub known: Option<Known>,
+    null: Oid,
+}
+
+/// Looks at lines of a file: git while it does its part, and the chains meanwhile.
+///
+/// # Errors
+/// When there is no such file, revision or range.
+pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -> anyhow::Result<Looked> {
+    let named = |name: &str| ctx.commit_named(if name.is_empty() { "HEAD" } else { name });
+    let within = match rev.map(|rev| rev.split_once("..").unwrap_or(("", rev))) {
+        None => None,
+        Some((_, to)) if to.starts_with('.') => {
+            return Err(user_error("three dots name no place to look from", "write `A..B`, or one revision"));
+        }
+        Some((from, to)) => {
+            let without = rev.filter(|rev| rev.contains("..")).map(|_| named(from)).transpose()?;
+            Some((named(to)?, without))
+        }
+    };
+    let without: Vec<Oid> = within.iter().filter_map(|(_, without)| *without).collect();
+    let asked = within.map(|(to, _)| (to, without.as_slice()));
+    let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, file)?;
+    let glance = Glance::at(&ctx.store);
+    let annotated = running.finish().map_err(|error| in_our_words(error, rev, file))?;
+    let known = match glance?.may_speak_for(&ctx.store, &annotated)? {
+        false => None,
+        true => {
+            let trust = ctx.trust(None)?;
+            let picture = ctx.picture(&trust)?;
+            Some(Known::new(ctx, picture, trust)?)
+        }
+    };
+    let claims = match &known {
+        Some(known) => attribute(ctx, known, &annotated)?,
+        None => vec![Vec::new(); annotated.lines.len()],
+    };
+    let revision = within.map(|(to, _)| to);
+    Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
+}
+
+/// What git says where the file or the lines are not there, with what helps.
+fn in_our_words(error: StoreError, rev: Option<&str>, file: &OsStr) -> anyhow::Error {
+    let StoreError::Git { cause, .. } = &error else { return error.into() };
+    let file = file.to_string_lossy();
+    let place = rev.map_or_else(|| "the working tree".to_owned(), |rev| format!("`{rev}`"));
+    if cause.contains("no such path") || cause.contains("cannot stat path") {
+        let hint = match rev {
+            Some(_) => "`git ls-tree -r --name-only REV` lists the files of a revision",
+            None => "`git ls-files` lists those that are tracked; name a revision to look at an earlier one",
+        };
+        return user_error(format!("`{file}` is no file of {place}"), hint);
+    }
+    if let Some((_, count)) = cause.split_once(" has only ") {
+        let hint = "lines count from 1, and `git receipt blame FILE` shows them all";
+        return user_error(format!("`{file}` has only {count} in {place}"), hint);
+    }
+    error.into()
+}
+
+impl Looked {
+    /// A line as it is shown.
+    pub fn line(&self, line: &crate::store::BlamedLine, claims: &[Claim]) -> LineView {
+        LineView {
+            line: line.line,
+            text: String::from_utf8_lossy(super::evidence::without_end(self.annotated.text(line)))
+                .into_owned(),
+            commit: (line.commit != self.null).then(|| line.commit.to_hex()),
+            origin_path: line.path.to_string(),
+            origin_line: line.origin,
+            receipts: claims.iter().map(|claim| self.claim(claim)).collect(),
+        }
+    }
+
+    /// What a line's claim comes to.
+    fn claim(&self, claim: &Claim) -> ClaimView {
+        ClaimView {
+            receipt: claim.receipt.to_string(),
+            known: claim.known,
+            grade: claim.grade.as_str(),
+            basis: claim.basis.as_str(),
+            number: claim.number.map(|(_, number)| number),
+            step: claim.step.map(|step| step as u64),
+            accepted_by: self.accepted_by(claim),
+            carried_from: claim.from.map(|commit| commit.to_hex()),
+        }
+    }
+
+    /// Who accepts the very line.
+    fn accepted_by(&self, claim: &Claim) -> Vec<String> {
+        let (Some(known), Some((at, number))) = (&self.known, claim.number) else { return Vec::new() };
+        let (_, proposal) = known.candidate(at);
+        let principals: BTreeSet<&str> =
+            proposal.decisions.iter().map(|decided| decided.principal.as_str()).collect();
+        let accepts = |who: &&str| proposal.accepted_by(who).contains(number);
+        principals.into_iter().filter(accepts).map(|who| known.trust.shown_principal(who)).collect()
+    }
+
+    /// A commit as it is shown; none where nothing is committed.
+    pub fn commit(&self, commit: Oid) -> Option<CommitView> {
+        let said = self.annotated.commits.get(&commit).filter(|_| commit != self.null)?;
+        Some(CommitView {
+            commit: commit.to_hex(),
+            author: said.author.clone(),
+            time: Timestamp::from_unix_ms(said.time.saturating_mul(1000)).to_string(),
+            subject: said.summary.clone(),
+            boundary: said.boundary,
+        })
+    }
+
+    /// The receipts that any line names, in the order of their ids.
+    pub fn receipts(&self) -> Vec<ReceiptView> {
+        let Some(known) = &self.known else { return Vec::new() };
+        let ids: BTreeSet<ReceiptId> = self.claims.iter().flatten().map(|claim| claim.receipt).collect();
+        let found = ids.into_iter().filter_map(|id| known.picture.folded.receipt(id));
+        found
+            .map(|receipt| {
+                let (agent, model) = agent_of(receipt, &known.picture);
+                let summary = facts(receipt, &known.picture).find_map(|fact| match fact {
+                    Fact::ReceiptOpened(opened) => Some(opened.summary.clone()),
+                    _ => None,
+                });
+                ReceiptView {
+                    receipt: receipt.id.to_string(),
+                    state: state_of(receipt.closed),
+                    summary: summary.unwrap_or_default(),
+                    agent,
+                    model,
+                    owner: receipt.owner.to_string(),
+                    principal: known.trust.name_of(&receipt.owner),
+                    known: receipt.known,
+                }
+            })
+            .collect()
+    }
+}
+
+/// git's own porcelain with our headers on every line that a receipt speaks for, before its content.
+fn porcelain(annotated: &Annotated, lines: &[LineView], receipts: &[ReceiptView]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(annotated.raw.len() * 2);
+    let mut written = 0;
+    for (line, view) in annotated.lines.iter().zip(lines) {
+        // The content stands behind a tab.
+        let until = line.text.start.saturating_sub(1);
+        out.extend_from_slice(&annotated.raw[written..until]);
+        written = until;
+        for claim in &view.receipts {
+            let mut header = |name: &str, value: &str| {
+                // A header is one line, whatever a stranger wrote.
+                let value = value.replace(|c: char| c.is_control(), " ");
+                out.extend_from_slice(format!("{name} {}\n", value.trim_end()).as_bytes());
+            };
+            header("receipt", &claim.receipt);
+            header("receipt-grade", claim.grade);
+            header("receipt-basis", claim.basis);
+            header("receipt-signer", if claim.known { "known" } else { "unknown" });
+            if let Some(number) = claim.number {
+                header("receipt-line", &number.to_string());
+            }
+            if let Some(step) = claim.step {
+                header("receipt-step", &step.to_string());
+            }
+            let receipt = receipts.iter().find(|receipt| receipt.receipt == claim.receipt);
+            for (name, value) in receipt
+                .into_iter()
+                .flat_map(|receipt| [("receipt-agent", &receipt.agent), ("receipt-model", &receipt.model)])
+            {
+                if let Some(value) = value {
+                    header(name, value);
+                }
+            }
+            for who in &claim.accepted_by {
+                header("receipt-accepted-by", who);
+            }
+        }
+    }
+    out.extend_from_slice(&annotated.raw[written..]);
+    out
+}
+
+impl ClaimView {
+    /// Whether it is tied to the line itself.
+    pub fn is_of_line(&self) -> bool {
+        self.basis != Basis::Commit.as_str()
+    }
+}

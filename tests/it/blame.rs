@@ -1,0 +1,560 @@
+//! Where lines come from: git's own word on commits, and receipts through everything that git does to them.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{PROGRAM, TestRepo, check};
+
+/// A repository with a file of ten lines and a key of the person's own.
+fn ten() -> TestRepo {
+    with_ten(TestRepo::bare_of_receipts(&[]))
+}
+
+fn with_ten(repo: TestRepo) -> TestRepo {
+    repo.receipt(&["init", "--no-man"]);
+    repo.git(&["config", "user.email", "ann@example.com"]);
+    repo.receipt(&["key", "new", "--person"]);
+    write(&repo.path, "a.txt", &numbers(&[]));
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Ten lines"]);
+    repo
+}
+
+fn numbers(changed: &[u32]) -> String {
+    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
+    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
+}
+
+fn write(folder: &Path, name: &str, content: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// Proposes the ten lines with some changed, accepts that, and returns the receipt.
+fn land(repo: &TestRepo, changed: &[u32], summary: &str) -> String {
+    write(&repo.path, "a.txt", &numbers(changed));
+    let receipt = repo.receipt(&["propose", "-m", summary]);
+    repo.receipt(&["accept", &receipt]);
+    receipt
+}
+
+/// Runs git where its hooks find the program, as they do on a machine that has it; else they do nothing.
+fn hooked(repo: &TestRepo, args: &[&str]) -> String {
+    let mut command = repo.command("git", &repo.path, args);
+    let folder = Path::new(PROGRAM).parent().unwrap();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&paths));
+    command.env("PATH", std::env::join_paths(paths).unwrap());
+    check(command)
+}
+
+/// Our lines, after holding every commit against git's own word.
+fn blame_in(repo: &TestRepo, folder: &Path, args: &[&str]) -> Vec<Value> {
+    let (report, code) = repo.json_in(folder, &[&["blame"], args].concat());
+    assert_eq!(code, 0, "{report:#}");
+    let git = repo.git_in(folder, &[&["blame", "--line-porcelain"], args].concat());
+    let is_id = |word: &str| word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let theirs: Vec<(&str, &str)> = git
+        .lines()
+        .filter(|line| !line.starts_with('\t'))
+        .filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next().filter(|word| is_id(word))?, words.next()?))
+        })
+        .collect();
+    let lines = report["lines"].as_array().unwrap().clone();
+    assert_eq!(lines.len(), theirs.len(), "{report:#}");
+    for (ours, (commit, origin)) in lines.iter().zip(theirs) {
+        let committed = commit.bytes().any(|byte| byte != b'0').then_some(commit);
+        assert_eq!(ours["commit"].as_str(), committed, "{ours:#}");
+        assert_eq!(ours["origin_line"].to_string(), origin, "{ours:#}");
+    }
+    lines
+}
+
+fn blame(repo: &TestRepo, args: &[&str]) -> Vec<Value> {
+    blame_in(repo, &repo.path, args)
+}
+
+/// For a line: receipt, grade, basis and number of what speaks for it.
+fn told(line: &Value) -> Vec<(String, String, String, Value)> {
+    let word = |claim: &Value, name: &str| claim[name].as_str().unwrap().to_owned();
+    let claims = line["receipts"].as_array().unwrap().iter();
+    claims
+        .map(|claim| {
+            (word(claim, "receipt"), word(claim, "grade"), word(claim, "basis"), claim["number"].clone())
+        })
+        .collect()
+}
+
+/// Insists that the lines of a file come from these accepted lines, and the others from nothing.
+fn assert_told(lines: &[Value], expected: &[(u64, &str, &str, u64)]) {
+    for line in lines {
+        let wanted: Vec<_> = expected
+            .iter()
+            .filter(|(number, ..)| line["line"] == *number)
+            .map(|(_, receipt, grade, number)| {
+                ((*receipt).to_owned(), (*grade).to_owned(), "line".to_owned(), json!(number))
+            })
+            .collect();
+        assert_eq!(told(line), wanted, "{line:#}");
+    }
+}
+
+#[test]
+fn a_line_names_its_receipt_and_who_accepted_it_and_one_without_names_none() {
+    let repo = ten();
+    let receipt = land(&repo, &[2, 9], "Shout");
+    let lines = blame(&repo, &["a.txt"]);
+    assert_told(&lines, &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)]);
+    assert_eq!(lines[1]["receipts"][0]["accepted_by"], json!(["person (this machine)"]));
+    let text = repo.receipt(&["blame", "a.txt"]);
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[1].contains(&receipt[18..]) && rows[1].contains("L01 commit"), "{text}");
+    assert!(!rows[0].contains("commit ") && rows[0].ends_with("1) line 1 is here"), "{text}");
+}
+
+#[test]
+fn receipts_are_found_through_an_amend_that_git_tells_of_and_one_that_it_does_not() {
+    let repo = ten();
+    let receipt = land(&repo, &[2], "Shout");
+    hooked(&repo, &["commit", "-q", "--amend", "-m", "Reworded, with hooks"]);
+    let bound = repo.json(&["show", &receipt]).0["commits"].clone();
+    assert_eq!(bound, json!([repo.git(&["rev-parse", "HEAD"])]), "the hook has followed");
+    // The binding is to this commit; its lines were worked out for another with the same tree.
+    assert_told(&blame(&repo, &["a.txt"]), &[(2, &receipt, "tree", 1)]);
+    repo.git(&["commit", "-q", "--amend", "-m", "Reworded, without"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(2, &receipt, "tree", 1)]);
+}
+
+#[test]
+fn in_a_commit_with_more_than_was_accepted_the_accepted_line_is_still_told_apart() {
+    let repo = ten();
+    let receipt = land(&repo, &[2], "Shout");
+    write(&repo.path, "a.txt", &numbers(&[2, 8]));
+    hooked(&repo, &["commit", "-qa", "--amend", "--no-edit"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!(told(&lines[1]), [(receipt.clone(), "commit".into(), "line".into(), json!(1))]);
+    // The other line is in the same commit, and nobody accepted it.
+    assert_eq!(told(&lines[7]), [(receipt, "commit".into(), "commit".into(), Value::Null)]);
+    assert_eq!(lines[7]["receipts"][0]["accepted_by"], json!([]));
+}
+
+#[test]
+fn a_rebase_over_other_changes_and_a_cherry_pick_are_found_by_their_lines() {
+    let repo = ten();
+    repo.git(&["checkout", "-qb", "side"]);
+    let receipt = land(&repo, &[2], "Shout");
+    let picked = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["checkout", "-q", "main"]);
+    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[])));
+    repo.git(&["commit", "-qam", "By hand"]);
+    repo.git(&["cherry-pick", &picked]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
+    // A rebase does the same to a commit, and where the hooks are told of it the binding follows.
+    repo.git(&["checkout", "-q", "side"]);
+    repo.git(&["rebase", "-q", "main^"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
+    repo.git(&["checkout", "-qb", "told", &picked]);
+    hooked(&repo, &["rebase", "-q", "main^"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
+    let bound = repo.json(&["show", &receipt]).0["commits"].clone();
+    assert_eq!(bound, json!([repo.git(&["rev-parse", "HEAD"])]));
+}
+
+/// Two receipts landed one after the other.
+fn two(repo: &TestRepo) -> (String, String) {
+    (land(repo, &[2], "First"), land(repo, &[2, 8], "Second"))
+}
+
+#[test]
+fn an_interactive_rebase_that_reorders_keeps_every_line_with_its_receipt() {
+    let repo = ten();
+    let (first, second) = two(&repo);
+    let editor = "sed -i '1h;1d;$G'";
+    let mut rebase = repo.command("git", &repo.path, &["rebase", "-q", "-i", "HEAD~2"]);
+    rebase.env("GIT_SEQUENCE_EDITOR", editor);
+    check(rebase);
+    assert_eq!(repo.git(&["log", "-1", "--format=%s"]), "First");
+    let lines = blame(&repo, &["a.txt"]);
+    assert_told(&lines, &[(2, &first, "patch", 1), (8, &second, "patch", 1)]);
+}
+
+#[test]
+fn a_squash_keeps_every_line_with_its_own_receipt() {
+    let repo = ten();
+    let (first, second) = two(&repo);
+    let mut rebase = repo.command("git", &repo.path, &["rebase", "-q", "-i", "HEAD~2"]);
+    rebase.env("GIT_SEQUENCE_EDITOR", "sed -i '2s/pick/fixup/'");
+    check(rebase);
+    assert_eq!(repo.git(&["rev-list", "--count", "HEAD"]), "3");
+    let lines = blame(&repo, &["a.txt"]);
+    assert_told(&lines, &[(2, &first, "lines", 1), (8, &second, "lines", 1)]);
+}
+
+#[test]
+fn a_line_that_a_later_receipt_of_a_squash_moved_down_keeps_its_own() {
+    let repo = ten();
+    let first = land(&repo, &[5], "First");
+    write(&repo.path, "a.txt", &format!("above\nand above\n{}", numbers(&[5])));
+    let second = repo.receipt(&["propose", "-m", "Second"]);
+    repo.receipt(&["accept", &second]);
+    repo.git(&["reset", "-q", "--soft", "HEAD~2"]);
+    repo.git(&["commit", "-qm", "Both"]);
+    assert_told(
+        &blame(&repo, &["a.txt"]),
+        &[(1, &second, "lines", 1), (2, &second, "lines", 2), (7, &first, "lines", 1)],
+    );
+}
+
+#[test]
+fn a_squashed_merge_that_nothing_was_told_of_is_found_by_its_lines() {
+    let repo = ten();
+    repo.git(&["checkout", "-qb", "side"]);
+    let (first, second) = two(&repo);
+    repo.git(&["checkout", "-q", "main"]);
+    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[])));
+    repo.git(&["commit", "-qam", "By hand"]);
+    repo.git(&["merge", "-q", "--squash", "side"]);
+    repo.git(&["commit", "-qm", "All of it"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_told(&lines, &[(3, &first, "lines", 1), (9, &second, "lines", 1)]);
+    // One more line in the same commit, and nothing speaks for any of them.
+    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[2, 5, 8])));
+    repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[]);
+}
+
+#[test]
+fn commits_are_gits_own_in_every_form_of_asking() {
+    for init in [&[][..], &["--object-format=sha256"]] {
+        let repo = with_ten(TestRepo::bare_of_receipts(init));
+        let receipt = land(&repo, &[2, 9], "Shout");
+        repo.git(&["mv", "a.txt", "folder-b.txt"]);
+        repo.git(&["commit", "-qm", "Rename"]);
+        let renamed = &["folder-b.txt"][..];
+        assert_told(&blame(&repo, renamed), &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)]);
+        for ranges in
+            [&["-L", "2,3"][..], &["-L", "2,+1", "-L", "9,10"], &["-L", "/line 9/,+2"], &["-L", "8"]]
+        {
+            blame(&repo, &[ranges, renamed].concat());
+            blame(&repo, &[ranges, &["HEAD~1", "--", "a.txt"]].concat());
+        }
+        blame(&repo, &["HEAD~2..HEAD", "--", "folder-b.txt"]);
+        // Uncommitted lines, of which no receipt speaks.
+        write(&repo.path, "folder-b.txt", &format!("new\n{}", numbers(&[2, 5, 9])));
+        let lines = blame(&repo, renamed);
+        assert_eq!((&lines[0]["commit"], &lines[5]["commit"]), (&Value::Null, &Value::Null));
+        assert_told(&lines, &[(3, &receipt, "commit", 1), (10, &receipt, "commit", 2)]);
+        assert!(repo.receipt(&["blame", "folder-b.txt"]).starts_with("not committed"));
+        // A commit that everybody agreed to look past.
+        repo.git(&["commit", "-qam", "Reformat"]);
+        write(&repo.path, "ignored", &repo.git(&["rev-parse", "HEAD"]));
+        repo.git(&["config", "blame.ignoreRevsFile", "ignored"]);
+        blame(&repo, renamed);
+        repo.git(&["config", "--unset", "blame.ignoreRevsFile"]);
+        let linked = repo.folder.path().join("linked");
+        repo.git(&["worktree", "add", "-q", linked.to_str().unwrap(), "HEAD~1"]);
+        write(&linked, "folder-b.txt", &numbers(&[2, 3, 9]));
+        let lines = blame_in(&repo, &linked, renamed);
+        assert_told(&lines, &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)]);
+        let bare = repo.folder.path().join("bare.git");
+        repo.git(&["clone", "-q", "--bare", ".", bare.to_str().unwrap()]);
+        repo.git_in(&bare, &["fetch", "-q", "origin", "refs/receipts/*:refs/receipts/*"]);
+        assert_told(
+            &blame_in(&repo, &bare, &["HEAD~2", "--", "a.txt"]),
+            &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)],
+        );
+    }
+}
+
+#[test]
+fn odd_names_line_ends_and_folders_are_no_matter() {
+    let repo = ten();
+    let names =
+        ["with space.txt", "-dash", "--contents=x", "quote\"d", "tab\tnew\nline", "ünïcode 漢", "deep/er/f"];
+    let crlf = numbers(&[]).replace('\n', "\r\n");
+    for name in names {
+        write(&repo.path, name, &crlf);
+    }
+    repo.git(&["-c", "core.autocrlf=false", "add", "."]);
+    repo.git(&["commit", "-qm", "Odd names"]);
+    for name in names {
+        write(&repo.path, name, &numbers(&[4]).replace('\n', "\r\n"));
+    }
+    let receipt = repo.receipt(&["propose", "-m", "Odd"]);
+    repo.receipt(&["accept", &receipt]);
+    for name in names {
+        let lines = blame(&repo, &["--", name]);
+        assert_eq!(told(&lines[3])[0].0, receipt, "{name:?}");
+        assert_eq!(told(&lines[3])[0].2, "line", "{name:?}");
+        assert!(lines.iter().filter(|line| line["line"] != 4).all(|line| told(line).is_empty()));
+        assert_eq!((&lines[3]["text"], &lines[3]["origin_path"]), (&"line 4 was here".into(), &name.into()));
+        let (story, code) = repo.json(&["why", "--", &format!("{name}:4")]);
+        assert_eq!((code, &story["stories"][0]["receipt"]["summary"]), (0, &"Odd".into()), "{story:#}");
+        let text = repo.receipt(&["blame", "--", name]);
+        assert!(!text.contains('\r'), "{text:?}");
+    }
+    let lines = blame_in(&repo, &repo.path.join("deep"), &["er/f"]);
+    assert_eq!(told(&lines[3])[0].0, receipt);
+    let lines = blame_in(&repo, &repo.path.join("deep"), &["HEAD", "--", "er/f"]);
+    assert_eq!(told(&lines[3])[0].0, receipt);
+}
+
+/// Runs `git receipt` with the keys of somebody else.
+fn as_other(repo: &TestRepo, who: &str, args: &[&str]) -> String {
+    let home = repo.folder.path().join(format!("home-{who}"));
+    std::fs::create_dir_all(&home).unwrap();
+    let mut command = repo.command(PROGRAM, &repo.path, args);
+    command.env("HOME", home);
+    check(command)
+}
+
+#[test]
+fn each_line_names_those_who_accepted_that_very_line() {
+    let repo = ten();
+    repo.receipt(&["key", "trust"]);
+    for who in ["bob", "cy"] {
+        as_other(&repo, who, &["key", "new", "--person"]);
+        as_other(&repo, who, &["key", "trust", "--principal", &format!("{who}@example.com")]);
+    }
+    repo.git(&["add", ".receipts"]);
+    repo.git(&["commit", "-qm", "Signers"]);
+    write(&repo.path, "a.txt", &numbers(&[2, 5, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Shout", "--restore"]);
+    as_other(&repo, "bob", &["accept", &receipt, "--lines", "1-2", "-m", "both fine"]);
+    as_other(&repo, "cy", &["accept", &receipt, "--lines", "2-3"]);
+    repo.receipt(&["apply", &receipt]);
+    let lines = blame(&repo, &["a.txt"]);
+    let accepted = |line: usize| lines[line - 1]["receipts"][0]["accepted_by"].clone();
+    assert_eq!(accepted(2), json!(["bob@example.com"]));
+    assert_eq!(accepted(5), json!(["bob@example.com", "cy@example.com"]));
+    assert_eq!(accepted(9), json!(["cy@example.com"]));
+    let (story, _) = repo.json(&["why", "a.txt:2"]);
+    let decisions = &story["stories"][0]["decisions"];
+    assert_eq!(decisions.as_array().unwrap().len(), 1, "{story:#}");
+    assert_eq!(
+        (&decisions[0]["principal"], &decisions[0]["lines"], &decisions[0]["reason"]),
+        (&"bob@example.com".into(), &"1-2".into(), &"both fine".into())
+    );
+}
+
+#[test]
+fn a_strangers_receipt_is_shown_as_such_and_never_beside_what_is_known_of_a_line() {
+    let repo = ten();
+    let known = land(&repo, &[2], "Shout");
+    let landed = repo.git(&["rev-parse", "HEAD"]);
+    write(&repo.path, "a.txt", &numbers(&[2, 7]));
+    repo.git(&["commit", "-qam", "By hand"]);
+    as_other(&repo, "eve", &["init", "--no-man"]);
+    let strange =
+        as_other(&repo, "eve", &["open", "-m", "Mine\u{1b}[31m all mine", "--agent", "evil\nagent"]);
+    as_other(&repo, "eve", &["bind", &strange, &landed]);
+    as_other(&repo, "eve", &["bind", &strange, "HEAD"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!(told(&lines[1]), [(known, "commit".into(), "line".into(), json!(1))]);
+    assert_eq!(told(&lines[6]), [(strange.clone(), "commit".into(), "commit".into(), Value::Null)]);
+    assert_eq!(lines[6]["receipts"][0]["known"], false);
+    let text = repo.receipt(&["blame", "a.txt"]);
+    assert!(text.lines().nth(6).unwrap().contains(&format!("?{}", &strange[18..])), "{text}");
+    let porcelain = repo.receipt(&["blame", "--porcelain", "a.txt"]);
+    assert!(porcelain.contains("\nreceipt-signer unknown\nreceipt-agent evil agent\n"), "{porcelain}");
+    let story = repo.receipt(&["why", "a.txt:7"]);
+    assert!(story.contains("unknown signer") && !story.contains('\u{1b}'), "{story}");
+}
+
+/// Records calls of an agent that edit `a.txt`, as content before and after, and returns the receipt.
+fn edited(repo: &TestRepo, summary: &str, edits: &[(&str, &str)]) -> String {
+    let receipt = repo.receipt(&["open", "-m", summary, "--agent", "robot", "--model", "m-1"]);
+    let blob = |content: &str| {
+        write(&repo.path, "scratch", content);
+        let oid = repo.git(&["hash-object", "-w", "scratch"]);
+        std::fs::remove_file(repo.path.join("scratch")).unwrap();
+        format!("sha1:{oid}")
+    };
+    let mut lines = vec![json!({"kind": "retrieval.made", "data": {
+        "tool": "Grep", "query": {"text": format!("where is {summary}")}, "sources": [{"path": "a.txt"}]}})];
+    for (before, after) in edits {
+        lines.push(json!({"kind": "tool.called", "title": format!("edit for {summary}"), "data": {
+            "tool": "Edit", "status": "ok", "step": "flexible", "files": [{
+                "path": "a.txt", "change": "modified", "before": blob(before), "after": blob(after)}]}}));
+    }
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let file = repo.folder.path().join("facts.jsonl");
+    std::fs::write(&file, text.join("\n") + "\n").unwrap();
+    repo.receipt(&["record", file.to_str().unwrap(), "--receipt", &receipt]);
+    receipt
+}
+
+/// Two receipts, each with edits, in one commit with a line by hand.
+fn two_in_one_commit() -> (TestRepo, String, String) {
+    let repo = ten();
+    let (base, one, two) = (numbers(&[]), numbers(&[2]), numbers(&[2, 3]));
+    let first = edited(&repo, "first", &[(&base, &one), (&one, &two)]);
+    let second = edited(&repo, "second", &[(&two, &numbers(&[2, 3, 8]))]);
+    write(&repo.path, "a.txt", &numbers(&[2, 3, 5, 8]));
+    repo.git(&["commit", "-qam", "Both, and one by hand"]);
+    repo.receipt(&["bind", &first, &second, "HEAD"]);
+    (repo, first, second)
+}
+
+#[test]
+fn of_several_receipts_bound_to_a_commit_the_one_whose_edit_wrote_the_line_is_named() {
+    let (repo, first, second) = two_in_one_commit();
+    let lines = blame(&repo, &["a.txt"]);
+    let edit = |receipt: &str| [(receipt.to_owned(), "commit".into(), "edit".into(), Value::Null)];
+    assert_eq!(told(&lines[1]), edit(&first));
+    assert_eq!(told(&lines[2]), edit(&first));
+    assert_eq!(told(&lines[7]), edit(&second));
+    // The line by hand: both speak for the commit, and neither is known to have written it.
+    let of_commit = told(&lines[4]);
+    assert_eq!(of_commit.len(), 2, "{of_commit:?}");
+    assert!(of_commit.iter().all(|(_, _, basis, _)| basis == "commit"), "{of_commit:?}");
+    assert!(told(&lines[0]).is_empty());
+    // Carried to another branch, where nothing was told of it.
+    let both = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["checkout", "-qb", "side", "HEAD~1"]);
+    write(&repo.path, "a.txt", &format!("above\n{}", numbers(&[])));
+    repo.git(&["commit", "-qam", "By hand"]);
+    repo.git(&["cherry-pick", &both]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!(told(&lines[2]), [(first, "patch".into(), "edit".into(), Value::Null)]);
+    assert_eq!(told(&lines[8]), [(second, "patch".into(), "edit".into(), Value::Null)]);
+    assert_eq!(lines[8]["receipts"][0]["carried_from"], both);
+    assert_eq!(told(&lines[5]).len(), 2);
+    assert!(told(&lines[0]).is_empty());
+    // With one more line it is no longer what was carried over.
+    write(&repo.path, "a.txt", &format!("above\n{}", numbers(&[2, 3, 5, 8, 10])));
+    repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    assert!(blame(&repo, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+}
+
+#[test]
+fn a_squash_of_bound_commits_is_taken_apart_again() {
+    let repo = ten();
+    repo.git(&["checkout", "-qb", "side"]);
+    let mut receipts = Vec::new();
+    let mut text = numbers(&[]);
+    for changed in [&[2][..], &[2, 9]] {
+        let after = numbers(changed);
+        let receipt = edited(&repo, "step", &[(&text, &after)]);
+        write(&repo.path, "a.txt", &after);
+        repo.git(&["commit", "-qam", "Step"]);
+        repo.receipt(&["bind", &receipt, "HEAD"]);
+        (text, _) = (after, receipts.push(receipt));
+    }
+    repo.git(&["checkout", "-q", "main"]);
+    repo.git(&["merge", "-q", "--squash", "side"]);
+    repo.git(&["commit", "-qm", "All of it"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!(told(&lines[1]), [(receipts[0].clone(), "lines".into(), "edit".into(), Value::Null)]);
+    assert_eq!(told(&lines[8]), [(receipts[1].clone(), "lines".into(), "edit".into(), Value::Null)]);
+    assert!(told(&lines[0]).is_empty());
+}
+
+#[test]
+fn why_tells_what_led_to_a_line() {
+    let (repo, first, _) = two_in_one_commit();
+    repo.receipt(&["run", "--gate", "test", "--receipt", &first, "--", "grep", "-q", "was", "a.txt"]);
+    let (story, code) = repo.json(&["why", "a.txt:3"]);
+    assert_eq!(code, 0, "{story:#}");
+    let told = &story["stories"][0];
+    assert_eq!(told["receipt"]["receipt"], first.as_str());
+    assert_eq!((&told["receipt"]["agent"], &told["receipt"]["model"]), (&"robot".into(), &"m-1".into()));
+    assert_eq!((&told["task"], &told["claim"]["basis"]), (&"first".into(), &"edit".into()));
+    // The second edit wrote line 3: opening, retrieval, first edit, second edit.
+    assert_eq!((&told["wrote"]["step"], &told["wrote"]["kind"]), (&3.into(), &"tool.called".into()));
+    assert_eq!(repo.json(&["why", "a.txt:2"]).0["stories"][0]["wrote"]["step"], 2);
+    assert_eq!(told["retrievals"][0]["query"], "where is first");
+    assert_eq!(told["retrievals"][0]["sources"], json!(["a.txt"]));
+    assert_eq!(
+        (&told["gates"][0]["result"], &told["gates"][0]["unproven"]),
+        (&"passed".into(), &false.into())
+    );
+    assert_eq!(told["gates"][0]["on_commit"], true, "{story:#}");
+    assert_eq!(told["bindings"][0]["of_commit"], true);
+    let text = repo.receipt(&["why", "a.txt:3"]);
+    for part in
+        ["line 3 was here", "where is first", "edit for first", "test passed", &first, "git receipt show"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let nobody = repo.receipt(&["why", "a.txt:1"]);
+    assert!(nobody.contains("receipt  none"), "{nobody}");
+    assert!(repo.receipt(&["why", "a.txt:3", "HEAD"]).contains(&first));
+}
+
+#[test]
+fn why_finds_the_edit_behind_an_accepted_line() {
+    let repo = ten();
+    let (base, after) = (numbers(&[]), numbers(&[4]));
+    let receipt = edited(&repo, "work", &[(&base, &after)]);
+    write(&repo.path, "a.txt", &after);
+    repo.receipt(&["propose", "--receipt", &receipt, "-m", "Shout"]);
+    repo.receipt(&["accept", &receipt, "-m", "looks right"]);
+    let (story, _) = repo.json(&["why", "a.txt:4"]);
+    let told = &story["stories"][0];
+    assert_eq!((&told["claim"]["basis"], &told["wrote"]["kind"]), (&"line".into(), &"tool.called".into()));
+    assert_eq!(told["decisions"][0]["reason"], "looks right");
+    let text = repo.receipt(&["why", "a.txt:4"]);
+    assert!(text.contains("accepted by person (this machine), lines 1: looks right"), "{text}");
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_helps() {
+    let repo = ten();
+    std::fs::write(repo.path.join("binary"), b"a\0b\nc\n").unwrap();
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Binary"]);
+    for (args, said) in [
+        (&["blame", "none.txt"][..], "`none.txt` is no file of the working tree"),
+        (&["blame", "HEAD", "none.txt"], "`none.txt` is no file of `HEAD`"),
+        (&["blame", "no-such", "a.txt"], "`no-such` names no commit"),
+        (&["blame", "--", "--contents=a.txt", "a.txt"], "`--contents=a.txt` names no commit"),
+        (&["blame", "-L", "99", "a.txt"], "`a.txt` has only 10 lines"),
+        (&["blame", "-L", "--help", "a.txt"], "git blame"),
+        (&["why", "a.txt"], "`a.txt` names no line"),
+        (&["why", "a.txt:x"], "`a.txt:x` names no line"),
+        (&["why", "a.txt:0"], "`a.txt:0` names no line"),
+        (&["why", "a.txt:11"], "`a.txt` has only 10 lines"),
+        (&["why", "none.txt:1"], "`none.txt` is no file"),
+        (&["why", "binary:2"], "`binary` is binary"),
+    ] {
+        let output = repo.try_receipt(args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn porcelain_is_gits_own_with_headers_of_ours_in_between() {
+    let repo = ten();
+    let receipt = land(&repo, &[2, 9], "Shout");
+    let ours = repo.receipt(&["blame", "--porcelain", "a.txt"]);
+    let theirs = repo.git(&["blame", "--porcelain", "a.txt"]);
+    let without: Vec<&str> = ours.lines().filter(|line| !line.starts_with("receipt")).collect();
+    assert_eq!(without, theirs.lines().collect::<Vec<_>>());
+    let headers: Vec<&str> = ours.lines().filter(|line| line.starts_with("receipt")).collect();
+    let of = |number: u64| {
+        vec![
+            format!("receipt {receipt}"),
+            "receipt-grade commit".into(),
+            "receipt-basis line".into(),
+            "receipt-signer known".into(),
+            format!("receipt-line {number}"),
+            "receipt-accepted-by person (this machine)".into(),
+        ]
+    };
+    assert_eq!(headers, [of(1), of(2)].concat());
+}
+
+#[test]
+fn a_repository_without_receipts_and_one_never_set_up_are_no_trouble() {
+    let repo = TestRepo::bare_of_receipts(&[]);
+    assert!(told(&blame(&repo, &["file"])[0]).is_empty());
+    let (story, code) = repo.json(&["why", "file:1"]);
+    assert_eq!((code, &story["stories"]), (0, &json!([])));
+}
