@@ -99,19 +99,8 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
         None if ctx.store.head()?.commit.is_some() => Some(super::open::base(ctx)?),
         None => None,
     };
-    let fact = ReceiptOpened {
-        task: summary.clone().into(),
-        summary,
-        mode: None,
-        risk: None,
-        base,
-        task_type: None,
-        agent: None,
-        parent: None,
-        forked_from: Some(entry),
-        estimate: None,
-        envelope: None,
-    };
+    let fact =
+        ReceiptOpened { forked_from: Some(entry), ..ReceiptOpened::of(summary.clone(), summary, base) };
     let made = match (&args.worktree, &standing) {
         (Some(path), Some(at)) => {
             let path = std::path::absolute(ctx.env.directory.join(path))?;

@@ -363,23 +363,16 @@ pub(super) fn own_receipt(
     summary: &str,
     forked_from: Option<EntryRef>,
 ) -> anyhow::Result<(ReceiptId, Draft)> {
+    let base = Base {
+        commit: proposed.base.commit,
+        tree: proposed.base.tree,
+        branch: ctx.store.head()?.branch.map(|name| super::open::short(&name)),
+        dirty: ctx.store.is_dirty()?,
+    };
     let fact = ReceiptOpened {
-        task: summary.to_owned().into(),
-        summary: summary.to_owned(),
-        mode: None,
-        risk: None,
-        base: Some(Base {
-            commit: proposed.base.commit,
-            tree: proposed.base.tree,
-            branch: ctx.store.head()?.branch.map(|name| super::open::short(&name)),
-            dirty: ctx.store.is_dirty()?,
-        }),
         task_type: Some("proposal".into()),
-        agent: None,
-        parent: None,
         forked_from,
-        estimate: None,
-        envelope: None,
+        ..ReceiptOpened::of(summary.to_owned(), summary, Some(base))
     };
     let receipt = ctx.store.new_receipt_id(ctx.store.now());
     let opening = Draft::new(Some(receipt), summary, Fact::ReceiptOpened(fact));

@@ -178,19 +178,9 @@ fn find_target(ctx: &Context, args: &Args) -> anyhow::Result<(Target, bool)> {
         Some(_) => Some(super::open::base(ctx)?),
         None => None,
     };
-    let fact = ReceiptOpened {
-        task: summary.clone().into(),
-        summary: crate::domain::entry::clean_title(&ctx.redactor()?.redact_str(&summary).0),
-        mode: None,
-        risk: None,
-        base,
-        task_type: Some(if args.gate.is_some() { "gate" } else { "command" }.into()),
-        agent: None,
-        parent: None,
-        forked_from: None,
-        estimate: None,
-        envelope: None,
-    };
+    let kind = if args.gate.is_some() { "gate" } else { "command" };
+    let title = crate::domain::entry::clean_title(&ctx.redactor()?.redact_str(&summary).0);
+    let fact = ReceiptOpened { task_type: Some(kind.into()), ..ReceiptOpened::of(summary, title, base) };
     let (receipt, opened) = super::open::open_receipt(ctx, ctx.env.now(), fact, None)?;
     Ok((Target { receipt, opened }, true))
 }

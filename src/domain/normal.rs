@@ -173,10 +173,13 @@ mod tests {
 
     #[test]
     fn the_top_of_the_working_tree_is_taken_out_where_it_is_one() {
-        let tops = ["/work/it", "/tmp/rerun-1"];
-        assert_eq!(normal("at /work/it/src/a.rs:3", &tops), normal("at /tmp/rerun-1/src/a.rs:3", &tops));
-        assert_eq!(normal("at /work/item", &tops), "at /work/item");
-        assert_eq!(normal("at /home/work/it", &["/work/it"]), "at /home/work/it");
+        let tops = ["/home/ann/site", "/tmp/rerun-1"];
+        assert_eq!(
+            normal("at /home/ann/site/src/a.rs:3", &tops),
+            normal("at /tmp/rerun-1/src/a.rs:3", &tops)
+        );
+        assert_eq!(normal("at /home/ann/sitex", &tops), "at /home/ann/sitex");
+        assert_eq!(normal("at /srv/home/ann/site", &["/home/ann/site"]), "at /srv/home/ann/site");
     }
 
     #[test]

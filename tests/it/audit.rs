@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, TestRepo, check};
+use crate::support::{PROGRAM, TestRepo, check, write};
 
 pub const POLICY: &str = r#"version = 1
 
@@ -120,12 +120,6 @@ impl Project {
 pub fn numbers(changed: &[u32]) -> String {
     let verb = |n| if changed.contains(&n) { "was" } else { "is" };
     (1..=20).map(|n| format!("line {n} {} number one of {n}\n", verb(n))).collect()
-}
-
-pub fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
 }
 
 #[test]

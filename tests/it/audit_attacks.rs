@@ -1,7 +1,7 @@
 //! Ways around a policy, and what has no say in it: each ends in a finding, or changes nothing.
 
-use crate::audit::{POLICY, Project, numbers, write};
-use crate::support::{PROGRAM, check};
+use crate::audit::{POLICY, Project, numbers};
+use crate::support::{PROGRAM, check, write};
 
 const BOUND: &str = r#"version = 1
 [[rule]]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{PROGRAM, TestRepo, check};
+use crate::support::{PROGRAM, TestRepo, check, ten_lines, write};
 
 /// A repository with a file of ten lines and a key of the person's own.
 fn ten() -> TestRepo {
@@ -15,26 +15,15 @@ fn with_ten(repo: TestRepo) -> TestRepo {
     repo.receipt(&["init", "--no-man"]);
     repo.git(&["config", "user.email", "ann@example.com"]);
     repo.receipt(&["key", "new", "--person"]);
-    write(&repo.path, "a.txt", &numbers(&[]));
+    write(&repo.path, "a.txt", &ten_lines(&[]));
     repo.git(&["add", "."]);
     repo.git(&["commit", "-qm", "Ten lines"]);
     repo
 }
 
-fn numbers(changed: &[u32]) -> String {
-    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
-    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
-}
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
 /// Proposes the ten lines with some changed, accepts that, and returns the receipt.
 fn land(repo: &TestRepo, changed: &[u32], summary: &str) -> String {
-    write(&repo.path, "a.txt", &numbers(changed));
+    write(&repo.path, "a.txt", &ten_lines(changed));
     let receipt = repo.receipt(&["propose", "-m", summary]);
     repo.receipt(&["accept", &receipt]);
     receipt
@@ -133,7 +122,7 @@ fn receipts_are_found_through_an_amend_that_git_tells_of_and_one_that_it_does_no
 fn in_a_commit_with_more_than_was_accepted_the_accepted_line_is_still_told_apart() {
     let repo = ten();
     let receipt = land(&repo, &[2], "Shout");
-    write(&repo.path, "a.txt", &numbers(&[2, 8]));
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
     hooked(&repo, &["commit", "-qa", "--amend", "--no-edit"]);
     let lines = blame(&repo, &["a.txt"]);
     assert_eq!(told(&lines[1]), [(receipt.clone(), "commit".into(), "line".into(), json!(1))]);
@@ -149,7 +138,7 @@ fn a_rebase_over_other_changes_and_a_cherry_pick_are_found_by_their_lines() {
     let receipt = land(&repo, &[2], "Shout");
     let picked = repo.git(&["rev-parse", "HEAD"]);
     repo.git(&["checkout", "-q", "main"]);
-    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[])));
+    write(&repo.path, "a.txt", &format!("new first line\n{}", ten_lines(&[])));
     repo.git(&["commit", "-qam", "By hand"]);
     repo.git(&["cherry-pick", &picked]);
     assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
@@ -198,7 +187,7 @@ fn a_squash_keeps_every_line_with_its_own_receipt() {
 fn a_line_that_a_later_receipt_of_a_squash_moved_down_keeps_its_own() {
     let repo = ten();
     let first = land(&repo, &[5], "First");
-    write(&repo.path, "a.txt", &format!("above\nand above\n{}", numbers(&[5])));
+    write(&repo.path, "a.txt", &format!("above\nand above\n{}", ten_lines(&[5])));
     let second = repo.receipt(&["propose", "-m", "Second"]);
     repo.receipt(&["accept", &second]);
     repo.git(&["reset", "-q", "--soft", "HEAD~2"]);
@@ -215,14 +204,14 @@ fn a_squashed_merge_that_nothing_was_told_of_is_found_by_its_lines() {
     repo.git(&["checkout", "-qb", "side"]);
     let (first, second) = two(&repo);
     repo.git(&["checkout", "-q", "main"]);
-    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[])));
+    write(&repo.path, "a.txt", &format!("new first line\n{}", ten_lines(&[])));
     repo.git(&["commit", "-qam", "By hand"]);
     repo.git(&["merge", "-q", "--squash", "side"]);
     repo.git(&["commit", "-qm", "All of it"]);
     let lines = blame(&repo, &["a.txt"]);
     assert_told(&lines, &[(3, &first, "lines", 1), (9, &second, "lines", 1)]);
     // One more line in the same commit, and nothing speaks for any of them.
-    write(&repo.path, "a.txt", &format!("new first line\n{}", numbers(&[2, 5, 8])));
+    write(&repo.path, "a.txt", &format!("new first line\n{}", ten_lines(&[2, 5, 8])));
     repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
     assert_told(&blame(&repo, &["a.txt"]), &[]);
 }
@@ -244,7 +233,7 @@ fn commits_are_gits_own_in_every_form_of_asking() {
         }
         blame(&repo, &["HEAD~2..HEAD", "--", "folder-b.txt"]);
         // Uncommitted lines, of which no receipt speaks.
-        write(&repo.path, "folder-b.txt", &format!("new\n{}", numbers(&[2, 5, 9])));
+        write(&repo.path, "folder-b.txt", &format!("new\n{}", ten_lines(&[2, 5, 9])));
         let lines = blame(&repo, renamed);
         assert_eq!((&lines[0]["commit"], &lines[5]["commit"]), (&Value::Null, &Value::Null));
         assert_told(&lines, &[(3, &receipt, "commit", 1), (10, &receipt, "commit", 2)]);
@@ -257,7 +246,7 @@ fn commits_are_gits_own_in_every_form_of_asking() {
         repo.git(&["config", "--unset", "blame.ignoreRevsFile"]);
         let linked = repo.folder.path().join("linked");
         repo.git(&["worktree", "add", "-q", linked.to_str().unwrap(), "HEAD~1"]);
-        write(&linked, "folder-b.txt", &numbers(&[2, 3, 9]));
+        write(&linked, "folder-b.txt", &ten_lines(&[2, 3, 9]));
         let lines = blame_in(&repo, &linked, renamed);
         assert_told(&lines, &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)]);
         let bare = repo.folder.path().join("bare.git");
@@ -275,14 +264,14 @@ fn odd_names_line_ends_and_folders_are_no_matter() {
     let repo = ten();
     let names =
         ["with space.txt", "-dash", "--contents=x", "quote\"d", "tab\tnew\nline", "ünïcode 漢", "deep/er/f"];
-    let crlf = numbers(&[]).replace('\n', "\r\n");
+    let crlf = ten_lines(&[]).replace('\n', "\r\n");
     for name in names {
         write(&repo.path, name, &crlf);
     }
     repo.git(&["-c", "core.autocrlf=false", "add", "."]);
     repo.git(&["commit", "-qm", "Odd names"]);
     for name in names {
-        write(&repo.path, name, &numbers(&[4]).replace('\n', "\r\n"));
+        write(&repo.path, name, &ten_lines(&[4]).replace('\n', "\r\n"));
     }
     let receipt = repo.receipt(&["propose", "-m", "Odd"]);
     repo.receipt(&["accept", &receipt]);
@@ -322,7 +311,7 @@ fn each_line_names_those_who_accepted_that_very_line() {
     }
     repo.git(&["add", ".receipts"]);
     repo.git(&["commit", "-qm", "Signers"]);
-    write(&repo.path, "a.txt", &numbers(&[2, 5, 9]));
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5, 9]));
     let receipt = repo.receipt(&["propose", "-m", "Shout", "--restore"]);
     as_other(&repo, "bob", &["accept", &receipt, "--lines", "1-2", "-m", "both fine"]);
     as_other(&repo, "cy", &["accept", &receipt, "--lines", "2-3"]);
@@ -346,7 +335,7 @@ fn a_strangers_receipt_is_shown_as_such_and_never_beside_what_is_known_of_a_line
     let repo = ten();
     let known = land(&repo, &[2], "Shout");
     let landed = repo.git(&["rev-parse", "HEAD"]);
-    write(&repo.path, "a.txt", &numbers(&[2, 7]));
+    write(&repo.path, "a.txt", &ten_lines(&[2, 7]));
     repo.git(&["commit", "-qam", "By hand"]);
     as_other(&repo, "eve", &["init", "--no-man"]);
     let strange =
@@ -391,10 +380,10 @@ fn edited(repo: &TestRepo, summary: &str, edits: &[(&str, &str)]) -> String {
 /// Two receipts, each with edits, in one commit with a line by hand.
 fn two_in_one_commit() -> (TestRepo, String, String) {
     let repo = ten();
-    let (base, one, two) = (numbers(&[]), numbers(&[2]), numbers(&[2, 3]));
+    let (base, one, two) = (ten_lines(&[]), ten_lines(&[2]), ten_lines(&[2, 3]));
     let first = edited(&repo, "first", &[(&base, &one), (&one, &two)]);
-    let second = edited(&repo, "second", &[(&two, &numbers(&[2, 3, 8]))]);
-    write(&repo.path, "a.txt", &numbers(&[2, 3, 5, 8]));
+    let second = edited(&repo, "second", &[(&two, &ten_lines(&[2, 3, 8]))]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 3, 5, 8]));
     repo.git(&["commit", "-qam", "Both, and one by hand"]);
     repo.receipt(&["bind", &first, &second, "HEAD"]);
     (repo, first, second)
@@ -416,7 +405,7 @@ fn of_several_receipts_bound_to_a_commit_the_one_whose_edit_wrote_the_line_is_na
     // Carried to another branch, where nothing was told of it.
     let both = repo.git(&["rev-parse", "HEAD"]);
     repo.git(&["checkout", "-qb", "side", "HEAD~1"]);
-    write(&repo.path, "a.txt", &format!("above\n{}", numbers(&[])));
+    write(&repo.path, "a.txt", &format!("above\n{}", ten_lines(&[])));
     repo.git(&["commit", "-qam", "By hand"]);
     repo.git(&["cherry-pick", &both]);
     let lines = blame(&repo, &["a.txt"]);
@@ -426,7 +415,7 @@ fn of_several_receipts_bound_to_a_commit_the_one_whose_edit_wrote_the_line_is_na
     assert_eq!(told(&lines[5]).len(), 2);
     assert!(told(&lines[0]).is_empty());
     // With one more line it is no longer what was carried over.
-    write(&repo.path, "a.txt", &format!("above\n{}", numbers(&[2, 3, 5, 8, 10])));
+    write(&repo.path, "a.txt", &format!("above\n{}", ten_lines(&[2, 3, 5, 8, 10])));
     repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
     assert!(blame(&repo, &["a.txt"]).iter().all(|line| told(line).is_empty()));
 }
@@ -436,9 +425,9 @@ fn a_squash_of_bound_commits_is_taken_apart_again() {
     let repo = ten();
     repo.git(&["checkout", "-qb", "side"]);
     let mut receipts = Vec::new();
-    let mut text = numbers(&[]);
+    let mut text = ten_lines(&[]);
     for changed in [&[2][..], &[2, 9]] {
-        let after = numbers(changed);
+        let after = ten_lines(changed);
         let receipt = edited(&repo, "step", &[(&text, &after)]);
         write(&repo.path, "a.txt", &after);
         repo.git(&["commit", "-qam", "Step"]);
@@ -489,7 +478,7 @@ fn why_tells_what_led_to_a_line() {
 #[test]
 fn why_finds_the_edit_behind_an_accepted_line() {
     let repo = ten();
-    let (base, after) = (numbers(&[]), numbers(&[4]));
+    let (base, after) = (ten_lines(&[]), ten_lines(&[4]));
     let receipt = edited(&repo, "work", &[(&base, &after)]);
     write(&repo.path, "a.txt", &after);
     repo.receipt(&["propose", "--receipt", &receipt, "-m", "Shout"]);

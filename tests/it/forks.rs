@@ -4,17 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, TestRepo, check};
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::support::{PROGRAM, TestRepo, check, said, write};
 
 /// A receipt with a gate (entry 1), a snapshot (2), a remark (3) and a proposal (4).
 fn worked() -> (TestRepo, String) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{PROGRAM, TestRepo};
@@ -124,6 +124,19 @@ fn a_lock_that_somebody_may_hold_is_named_with_its_age_and_left_alone() {
     assert!(!lock.exists());
 }
 
+/// Starts a command, kills it at one of 25 moments of the time that it took last, and says whether it was done before.
+fn killed(mut command: Command, round: u32, span: &mut Duration) -> bool {
+    let start = Instant::now();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(*span * (round % 25) / 24);
+    let _ = child.kill();
+    let done = child.wait().unwrap().success();
+    if done {
+        *span = start.elapsed().min(Duration::from_millis(600));
+    }
+    done
+}
+
 /// 10 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
 #[test]
 fn a_killed_rollback_is_before_or_after_and_never_between() {
@@ -147,15 +160,8 @@ fn a_killed_rollback_is_before_or_after_and_never_between() {
         let head = repo.git(&["rev-parse", "HEAD"]);
         let (plan, _) = repo.json(&["rollback", &last, "--dry-run"]);
         let wanted = plan["undone"]["to_tree"].as_str().unwrap().to_owned();
-        let start = Instant::now();
-        let mut command = repo.command(PROGRAM, &repo.path, &["rollback", &last]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(span * (n % 25) / 24);
-        let _ = child.kill();
-        let done = child.wait().unwrap().success();
-        if done {
-            span = start.elapsed().min(Duration::from_millis(600));
-        }
+        let command = repo.command(PROGRAM, &repo.path, &["rollback", &last]);
+        let done = killed(command, n, &mut span);
         repo.receipt(&["status"]);
         let after = repo.git(&["rev-parse", "HEAD"]) != head;
         assert!(after || !done, "round {n}: acknowledged and lost");
@@ -204,16 +210,9 @@ fn a_killed_return_to_a_snapshot_is_before_or_after_and_never_between() {
     let mut span = Duration::from_millis(300);
     for n in 0..kills {
         let other = 1 - at;
-        let start = Instant::now();
         let to = format!("{receipt}@{}", other + 1);
-        let mut command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(span * (n % 25) / 24);
-        let _ = child.kill();
-        let done = child.wait().unwrap().success();
-        if done {
-            span = start.elapsed().min(Duration::from_millis(600));
-        }
+        let command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
+        let done = killed(command, n, &mut span);
         repo.receipt(&["status"]);
         assert!(!repo.path.join(".git/receipts/landing/journal.json").exists(), "round {n}");
         let (now, _) = repo.json(&["snapshot"]);
@@ -253,15 +252,8 @@ fn a_killed_apply_is_before_or_after_and_never_between() {
         let receipt = repo.receipt(&["propose", "-m", &format!("Round {n}"), "--restore"]);
         let head = repo.git(&["rev-parse", "HEAD"]);
         let (preview, _) = repo.json(&["preview", &receipt]);
-        let start = Instant::now();
-        let mut command = repo.command(PROGRAM, &repo.path, &["accept", &receipt]);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(span * (n % 25) / 24);
-        let _ = child.kill();
-        let done = child.wait().unwrap().success();
-        if done && n % 25 == 24 {
-            span = start.elapsed().min(Duration::from_millis(400));
-        }
+        let command = repo.command(PROGRAM, &repo.path, &["accept", &receipt]);
+        let done = killed(command, n, &mut span);
         // The next command, whatever it is, finds it before or after.
         repo.receipt(&["status"]);
         let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);

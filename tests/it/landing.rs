@@ -1,11 +1,9 @@
 //! Landing while other things happen: hooks that act, people who save, clones that decide at the same time, and
 //! repositories that are not what they seem.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use crate::support::{PROGRAM, TestRepo, check};
+use crate::support::{PROGRAM, TestRepo, check, said, ten_lines, write};
 
 /// A repository with a file of ten lines.
 fn ten() -> TestRepo {
@@ -16,26 +14,11 @@ fn ten() -> TestRepo {
     repo
 }
 
-fn ten_lines(changed: &[u32]) -> String {
-    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
-    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
-}
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
 fn hook(repo: &TestRepo, name: &str, text: &str) {
     let path = repo.path.join(".git/hooks").join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
     #[cfg(unix)]
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, TestRepo};
+use crate::support::{PROGRAM, TestRepo, read, said, write};
 
 /// A repository with a file of ten lines and a key of the person's own.
 fn with_lines() -> TestRepo {
@@ -28,22 +28,8 @@ fn changed(numbers: &[u32]) -> String {
         .fold(lines(1..=10), |text, n| text.replace(&format!("line {n} is"), &format!("line {n} was")))
 }
 
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
-fn read(repo: &TestRepo, name: &str) -> String {
-    std::fs::read_to_string(repo.path.join(name)).unwrap()
-}
-
 fn standing(repo: &TestRepo, receipt: &str) -> Value {
     repo.json(&["show", receipt]).0["proposal"].clone()
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

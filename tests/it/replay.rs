@@ -1,20 +1,10 @@
 //! Replays: the state after every entry, and trees worked out again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::TestRepo;
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::support::{TestRepo, said, write};
 
 /// A receipt with a gate, a snapshot and a proposal of which two lines landed, one after the base had moved.
 fn worked(init: &[&str]) -> (TestRepo, String) {

@@ -6,17 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, TestRepo, check};
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::support::{PROGRAM, TestRepo, check, said, write};
 
 /// A repository with a script `suite.sh` and a receipt in which it ran as gate `test`.
 fn gated(script: &str) -> (TestRepo, String) {
@@ -48,7 +38,7 @@ fn empty(folder: &Path) -> bool {
 fn a_suite_that_does_the_same_again_is_reproduced_and_recorded() {
     let script = "echo 'test adds ... ok'\necho 'test waits_5ms ... ok'\n\
                   echo \"finished in 0.$(date +%N | cut -c1-3)s\"\npwd\nprintf '\\033[32mgreen\\033[0m\\n'\n\
-                  mktemp -u /tmp/tmp.XXXXXXXXXX\n";
+                  mktemp -u\n";
     let (repo, receipt) = gated(script);
     write(&repo.path, "suite.sh", "exit 3\n");
     write(&repo.path, "stray", "not of the tree\n");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{PROGRAM, TestRepo, check};
+use crate::support::{PROGRAM, TestRepo, check, read, said, ten_lines, write};
 
 /// A repository with a file of ten lines.
 fn ten(init: &[&str]) -> TestRepo {
@@ -14,30 +14,11 @@ fn ten(init: &[&str]) -> TestRepo {
     repo
 }
 
-fn ten_lines(changed: &[u32]) -> String {
-    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
-    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
-}
-
-fn write(folder: &Path, name: &str, content: &str) {
-    let path = folder.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, content).unwrap();
-}
-
-fn read(repo: &TestRepo, name: &str) -> String {
-    std::fs::read_to_string(repo.path.join(name)).unwrap()
-}
-
 /// Proposes what the working tree has, and lands it.
 fn land(repo: &TestRepo, summary: &str) -> String {
     let receipt = repo.receipt(&["propose", "-m", summary]);
     repo.receipt(&["accept", &receipt]);
     receipt
-}
-
-fn said(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// Everything that a command must not have touched: refs, index, files.

@@ -147,6 +147,29 @@ pub fn check(mut command: Command) -> String {
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
 
+/// Writes a file below `folder`, with the folders that it stands in.
+pub fn write(folder: &Path, name: &str, content: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+/// A file of a repository's working tree.
+pub fn read(repo: &TestRepo, name: &str) -> String {
+    std::fs::read_to_string(repo.path.join(name)).unwrap()
+}
+
+/// Ten lines, some of which say something else.
+pub fn ten_lines(changed: &[u32]) -> String {
+    let verb = |n| if changed.contains(&n) { "was" } else { "is" };
+    (1..=10).map(|n| format!("line {n} {} here\n", verb(n))).collect()
+}
+
+/// What a command said beside its result.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// A file of the project.
 pub fn project(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -53,7 +53,9 @@ impl Gathered {
             strangers: Strangers::default(),
         };
         let broken = gathered.broken_chains();
-        let mut receipts: Vec<Receipt> = gathered.known.picture.folded.known.values().cloned().collect();
+        // Taken out while they are arranged, as they are read and the rest is written.
+        let folded = std::mem::take(&mut gathered.known.picture.folded.known);
+        let mut receipts: Vec<&Receipt> = folded.values().collect();
         receipts.sort_by_key(|receipt| (receipt.opened_at, receipt.id));
         for receipt in &receipts {
             gathered.add_steps(receipt);
@@ -64,6 +66,7 @@ impl Gathered {
                 gathered.doubts.insert(receipt.id, Doubt::Broken);
             }
         }
+        gathered.known.picture.folded.known = folded;
         gathered.add_strangers();
         let verdict = &gathered.known.picture.verdict;
         for finding in verdict.findings.iter().filter(|finding| finding.code == Code::UnknownKind) {

@@ -94,12 +94,15 @@ impl Known {
             .filter(|finding| finding.code == Code::WrongBinding)
             .filter_map(|finding| finding.commit)
             .collect();
-        let mut receipts: Vec<Receipt> = known.picture.folded.known.values().cloned().collect();
+        // Taken out while they are arranged, as they are read and the rest is written.
+        let folded = std::mem::take(&mut known.picture.folded.known);
+        let mut receipts: Vec<&Receipt> = folded.values().collect();
         receipts.sort_by_key(|receipt| (receipt.opened_at, receipt.id));
         for receipt in &receipts {
             known.add_proposals(receipt);
             known.add_steps(ctx, receipt, &wrong)?;
         }
+        known.picture.folded.known = folded;
         for receipt in known.picture.folded.strangers.values() {
             for commit in &receipt.bound {
                 known.strangers.entry(*commit).or_default().insert(receipt.id);

@@ -272,23 +272,16 @@ impl Rollback<'_> {
 
     fn opening(&self, summary: &str) -> anyhow::Result<ReceiptOpened> {
         let (site, ctx) = (self.site, self.ctx);
+        let base = Base {
+            commit: site.parent.commit,
+            tree: site.parent.tree,
+            branch: site.head.branch.as_deref().map(super::open::short),
+            dirty: ctx.store.is_dirty()?,
+        };
+        let task = self.args.message.clone().unwrap_or_else(|| summary.to_owned());
         Ok(ReceiptOpened {
-            task: self.args.message.clone().unwrap_or_else(|| summary.to_owned()).into(),
-            summary: summary.to_owned(),
-            mode: None,
-            risk: None,
-            base: Some(Base {
-                commit: site.parent.commit,
-                tree: site.parent.tree,
-                branch: site.head.branch.as_deref().map(super::open::short),
-                dirty: ctx.store.is_dirty()?,
-            }),
             task_type: Some("rollback".into()),
-            agent: None,
-            parent: None,
-            forked_from: None,
-            estimate: None,
-            envelope: None,
+            ..ReceiptOpened::of(task, summary, Some(base))
         })
     }
 

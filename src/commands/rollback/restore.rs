@@ -144,17 +144,8 @@ fn go_back(
         dirty: now.dirty,
     });
     let opened = ReceiptOpened {
-        task: summary.clone().into(),
-        summary: summary.clone(),
-        mode: None,
-        risk: None,
-        base,
         task_type: Some("rollback".into()),
-        agent: None,
-        parent: None,
-        forked_from: None,
-        estimate: None,
-        envelope: None,
+        ..ReceiptOpened::of(summary.clone(), summary.clone(), base)
     };
     let label = "before going back".to_owned();
     let kept = SnapshotTaken { label: Some(label.clone()), worktree: now.tree, index: now.index };

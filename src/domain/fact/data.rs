@@ -471,6 +471,25 @@ pub struct ReceiptOpened {
     pub envelope: Option<Content>,
 }
 
+impl ReceiptOpened {
+    /// A task and the state that work on it begins with; nothing else is said.
+    pub fn of(task: impl Into<Content>, summary: impl Into<String>, base: Option<Base>) -> Self {
+        ReceiptOpened {
+            task: task.into(),
+            summary: summary.into(),
+            mode: None,
+            risk: None,
+            base,
+            task_type: None,
+            agent: None,
+            parent: None,
+            forked_from: None,
+            estimate: None,
+            envelope: None,
+        }
+    }
+}
+
 /// The data of `tool.called`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCalled {
