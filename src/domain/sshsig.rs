@@ -104,11 +104,6 @@ impl Verifier {
         &self.id
     }
 
-    /// The OpenSSH line of the key without comment, as `chain.opened` keeps it.
-    pub fn openssh_line(&self) -> String {
-        PublicKey::from(self.data.clone()).to_openssh().unwrap_or_default()
-    }
-
     /// Checks that `armour` signs `body` by this key.
     ///
     /// # Errors
