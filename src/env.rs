@@ -19,6 +19,8 @@ pub struct Env {
     pub stderr_is_terminal: bool,
     /// Whether nobody is there to be asked anything, whatever there is of a terminal.
     pub unattended: bool,
+    /// Whether every signature shall be checked, also those that were found to hold before.
+    pub checks_all: bool,
     /// This program.
     pub program: Option<PathBuf>,
     /// The man page, which only the command-line parser can make.
@@ -34,6 +36,7 @@ impl Env {
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             unattended: false,
+            checks_all: false,
             program: std::env::current_exe().ok(),
             man_page: None,
         }
@@ -96,6 +99,11 @@ impl Env {
     /// The folder for what is gone after a while.
     pub fn temporary(&self) -> PathBuf {
         std::env::temp_dir()
+    }
+
+    /// Whether this is a job of continuous integration, as they all say by `CI`.
+    pub fn is_ci(&self) -> bool {
+        self.var("CI").is_some_and(|value| value != "false")
     }
 
     /// Whether `GIT_RECEIPT=off` switches recording off.

@@ -35,6 +35,9 @@ pub struct Cli {
     /// Print to the terminal itself, not through git's pager
     #[arg(long, global = true)]
     pub no_pager: bool,
+    /// Check every signature, also those that were checked before
+    #[arg(long, global = true)]
+    pub no_cache: bool,
     /// When to colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: ColorChoice,
@@ -145,6 +148,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error, wants_json),
     };
     let mut env = Env::new();
+    env.checks_all = cli.no_cache;
     if let Some(directory) = &cli.directory {
         // git's own -C changes the directory, and hooks, children and relative paths must agree with that.
         if let Err(error) = std::env::set_current_dir(directory) {

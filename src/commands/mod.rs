@@ -136,7 +136,8 @@ impl Context {
             quarantined: env.var_os("GIT_QUARANTINE_PATH").is_some(),
             entropy: env::entropy,
             settings: env.settings(),
-            private: env.config_home().map(|home| home.join("git-receipt").join("landings")),
+            private: env.config_home().map(|home| home.join("git-receipt")),
+            trusts_kept: !env.checks_all && !env.is_ci(),
             named: env.var_os("GIT_DIR").is_some(),
         })?;
         let ctx = Context {
@@ -376,7 +377,7 @@ impl Context {
     pub fn role(&self) -> Role {
         if ["CLAUDECODE", "AI_AGENT"].iter().any(|name| self.env.var_os(name).is_some()) {
             Role::Agent
-        } else if self.env.var("CI").is_some_and(|value| value != "false") {
+        } else if self.env.is_ci() {
             Role::Ci
         } else {
             Role::Human

@@ -207,8 +207,8 @@ impl Context {
         if landings.is_empty() {
             return Ok(LineSet::default());
         }
-        let commits: Vec<Oid> = landings.iter().map(|landed| landed.applied.commit).collect();
-        let there = self.store.reached(head, loaded.made.base.commit, &commits)?;
+        let commits = landings.iter().map(|landed| landed.applied.commit).collect();
+        let there = self.store.reached(head, Some(loaded.made.base.commit), &commits)?;
         let lines = landings.iter().filter(|landed| there.contains(&landed.applied.commit));
         Ok(lines.fold(LineSet::default(), |all, landed| all.union(&landed.lines)))
     }

@@ -1,5 +1,6 @@
 //! The link rule: what one entry must be by itself, and what it must be after another.
 
+use super::checked::{Checked, Signed, Tag};
 use super::commit::{self, Parts};
 use super::entry::{Body, BodyError, ReadBody, Tip};
 use super::fact::Fact;
@@ -69,10 +70,59 @@ impl Link {
     }
 }
 
-/// Looks at one commit by itself: layout, body, signature, and that every byte follows from them.
-///
-/// `keys` keeps prepared keys between calls.
-pub fn inspect(commit: Oid, bytes: &[u8], keys: &mut Vec<Verifier>) -> Link {
+/// Looks at commits by themselves, and keeps what helps with the next.
+#[derive(Default)]
+pub struct Inspector<'c> {
+    /// Prepared keys.
+    keys: Vec<Verifier>,
+    /// Signatures that need not be checked again.
+    checked: Option<&'c Checked>,
+    /// Those that were checked now, and hold.
+    fresh: Vec<Tag>,
+}
+
+impl<'c> Inspector<'c> {
+    /// One that leaves out checks which were made before.
+    pub fn knowing(checked: Option<&'c Checked>) -> Self {
+        Inspector { checked, ..Default::default() }
+    }
+
+    /// What to remember of the signatures that were checked, and hold.
+    pub fn into_fresh(self) -> Vec<Tag> {
+        self.fresh
+    }
+
+    /// Looks at one commit: layout, body, signature, and that every byte follows from them.
+    pub fn inspect(&mut self, commit: Oid, bytes: &[u8]) -> Link {
+        inspect(commit, bytes, self)
+    }
+
+    /// What is wrong with a signature over `body`, which has this digest and names its signer.
+    fn check(
+        &mut self,
+        armour: &str,
+        body: &[u8],
+        digest: &Digest,
+        signer: &KeyId,
+    ) -> Option<(Code, String)> {
+        let tag = match self.checked.map(|checked| checked.holds(&Signed { signer, digest, armour })) {
+            Some(Ok(())) => return None,
+            Some(Err(tag)) => Some(tag),
+            None => None,
+        };
+        match sshsig::verify(armour, body, &mut self.keys) {
+            Ok(key) if key.id() == signer => {
+                self.fresh.extend(tag);
+                None
+            }
+            Ok(key) => Some((Code::WrongKey, format!("`signer` names `{signer}`, signed by `{}`", key.id()))),
+            Err(error @ SignatureError::Envelope(_)) => Some((Code::BadEnvelope, error.to_string())),
+            Err(error) => Some((Code::BadSignature, error.to_string())),
+        }
+    }
+}
+
+fn inspect(commit: Oid, bytes: &[u8], inspector: &mut Inspector<'_>) -> Link {
     let mut link =
         Link { commit, parents: Vec::new(), ident: Default::default(), entry: None, findings: Vec::new() };
     let layout = match commit::parse(bytes) {
@@ -106,14 +156,7 @@ pub fn inspect(commit: Oid, bytes: &[u8], keys: &mut Vec<Verifier>) -> Link {
         commit.empty_tree(),
     );
     let digest = Digest::of(layout.body);
-    let verdict = match sshsig::verify(layout.armour, layout.body, keys) {
-        Ok(key) if *key.id() == body.signer => None,
-        Ok(key) => {
-            Some((Code::WrongKey, format!("`signer` names `{}`, signed by `{}`", body.signer, key.id())))
-        }
-        Err(error @ SignatureError::Envelope(_)) => Some((Code::BadEnvelope, error.to_string())),
-        Err(error) => Some((Code::BadSignature, error.to_string())),
-    };
+    let verdict = inspector.check(layout.armour, layout.body, &digest, &body.signer);
     link.entry = Some(SignedEntry { body, digest, signed: verdict.is_none(), unknown_fields });
     if let Some((code, message)) = verdict {
         link.findings.push(link.finding(code, message));

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod canonical;
 pub mod chain;
+pub mod checked;
 pub mod commit;
 pub mod entry;
 pub mod fact;
@@ -10,6 +11,7 @@ pub mod finding;
 pub mod fold;
 pub mod ids;
 pub mod invisible;
+pub mod kept;
 pub mod lines;
 mod lines_of_text;
 pub mod money;

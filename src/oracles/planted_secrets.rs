@@ -68,6 +68,7 @@ fn no_planted_secret_reaches_the_repository() {
         entropy: crate::env::entropy,
         settings: Vec::new(),
         private: None,
+        trusts_kept: false,
         named: true,
     })
     .unwrap();

@@ -1,10 +1,22 @@
 //! The project's own history: which commits a range holds, what descends from what.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::error::StoreError;
+use super::kept::Kind;
 use super::{Store, git, object_id, oid};
-use crate::domain::ids::Oid;
+use crate::domain::ids::{Oid, OidSet};
+
+/// Where histories start: a line for each of the last few commits that this was asked of.
+const ROOTS: Kind = Kind { folder: "roots", rules: "roots by the commits' own parents, 1" };
+
+/// A walk over fewer commits is sooner done again than remembered.
+const LONG_WALK: usize = 256;
+
+/// How many histories are remembered.
+const MOST_HISTORIES: usize = 16;
 
 /// A commit of a range, as its own bytes have it: grafts, replacements and shallow cuts change nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +87,12 @@ impl Store {
     ///
     /// # Errors
     /// When the history cannot be read.
-    pub fn reached(&self, head: Oid, base: Oid, wanted: &[Oid]) -> Result<BTreeSet<Oid>, StoreError> {
-        let mut found = BTreeSet::new();
-        let hidden = self.has_object(base).then(|| object_id(base));
+    pub fn reached(&self, head: Oid, base: Option<Oid>, wanted: &OidSet) -> Result<OidSet, StoreError> {
+        let mut found = OidSet::default();
+        if wanted.is_empty() {
+            return Ok(found);
+        }
+        let hidden = base.filter(|base| self.has_object(*base)).map(object_id);
         let walk = self.repo.rev_walk([object_id(head)]).with_hidden(hidden);
         for info in walk.all().map_err(StoreError::read("the history"))? {
             let info =
@@ -156,16 +171,57 @@ impl Store {
         if self.is_shallow() {
             return Ok(None);
         }
-        let walk = self.repo.rev_walk([object_id(commit)]).all().map_err(StoreError::read("the history"))?;
-        let mut roots = BTreeSet::new();
-        for info in walk {
+        let kept = Rc::new(self.kept_roots());
+        if let Some(roots) = kept.get(&commit) {
+            return Ok(Some(roots.clone()));
+        }
+        let met: Rc<RefCell<BTreeSet<Oid>>> = Rc::default();
+        let goes_on = {
+            let (kept, met) = (Rc::clone(&kept), Rc::clone(&met));
+            move |id: &gix::oid| match kept.get(&oid(id)) {
+                Some(roots) => {
+                    met.borrow_mut().extend(roots);
+                    false
+                }
+                None => true,
+            }
+        };
+        // A file that tells parents more quickly may tell others.
+        let walk = self.repo.rev_walk([object_id(commit)]).use_commit_graph(false);
+        let (mut roots, mut walked) = (BTreeSet::new(), 0);
+        for info in walk.selected(goes_on).map_err(StoreError::read("the history"))? {
             let info =
                 info.map_err(|error| StoreError::Corrupt(format!("cannot read the history: {error}")))?;
             if info.parent_ids.is_empty() {
                 roots.insert(oid(&info.id));
             }
+            walked += 1;
+        }
+        roots.append(&mut met.borrow_mut());
+        if walked >= LONG_WALK {
+            self.keep_roots(&kept, commit, &roots);
         }
         Ok(Some(roots))
+    }
+
+    /// Where the histories of some commits start, as that was found out before.
+    fn kept_roots(&self) -> BTreeMap<Oid, BTreeSet<Oid>> {
+        let text = self.kept(ROOTS, &[]).unwrap_or_default();
+        let line = |line: &str| {
+            let mut ids = line.split(' ').map(Oid::from_hex);
+            Some((ids.next()??, ids.collect::<Option<_>>()?))
+        };
+        String::from_utf8_lossy(&text).lines().filter_map(line).collect()
+    }
+
+    fn keep_roots(&self, kept: &BTreeMap<Oid, BTreeSet<Oid>>, commit: Oid, roots: &BTreeSet<Oid>) {
+        let line = |(commit, roots): (&Oid, &BTreeSet<Oid>)| {
+            let ids = [commit].into_iter().chain(roots).map(|id| id.to_hex());
+            ids.collect::<Vec<_>>().join(" ") + "\n"
+        };
+        let others = kept.iter().take(MOST_HISTORIES - 1);
+        let text: String = others.chain([(&commit, roots)]).map(line).collect();
+        self.keep(ROOTS, &[], text.as_bytes());
     }
 
     /// Whether a commit has history that no remote-tracking branch has. Without remotes none is ahead of any.

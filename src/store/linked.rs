@@ -11,7 +11,7 @@ use std::process::Command;
 
 use super::error::StoreError;
 use super::lock::Lock;
-use super::{Store, git};
+use super::{Store, git, private};
 use crate::domain::ids::{self, Oid};
 
 /// What the names of worktrees that go away begin with.
@@ -79,7 +79,7 @@ impl Store {
             lock_path,
             lock: Some(lock),
         };
-        make_private(&made.path)?;
+        private::make_new_folder(&made.path).map_err(StoreError::io("create", &made.path))?;
         let head = match head {
             Some(head) => head,
             None => self.write_plain_commit(tree, &[], ("git receipt", ""), "replayed tree\n")?,
@@ -207,14 +207,6 @@ fn admin_of(path: &Path) -> Result<PathBuf, StoreError> {
     let text = fs::read_to_string(&link).map_err(StoreError::io("read", &link))?;
     let named = text.trim_end().strip_prefix("gitdir: ").map(|admin| path.join(admin));
     named.ok_or_else(|| StoreError::Corrupt(format!("`{}` names no git directory", link.display())))
-}
-
-/// Makes a folder that is new and nobody else's.
-fn make_private(folder: &Path) -> Result<(), StoreError> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(StoreError::io("create", folder))
 }
 
 /// Removes a folder with all in it, also folders that were made read-only. None is as good.

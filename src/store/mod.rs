@@ -10,6 +10,7 @@ mod githook;
 mod heads;
 mod hooks;
 mod inside;
+mod kept;
 pub mod keys;
 mod landing;
 mod lines;
@@ -22,6 +23,7 @@ mod near;
 mod notes;
 mod once;
 mod patch;
+mod private;
 mod project_commit;
 mod read;
 mod refs;
@@ -93,8 +95,11 @@ pub struct OpenOptions {
     pub entropy: Entropy,
     /// Configuration for this run only, as `NAME=VALUE`.
     pub settings: Vec<String>,
-    /// A folder of the user's own, outside of every repository; without one nothing is recovered after a crash.
+    /// The folder of the user's own, outside of every repository, in which our keys are too; without one nothing is
+    /// recovered after a crash.
     pub private: Option<PathBuf>,
+    /// Whether what was worked out before, and kept, counts.
+    pub trusts_kept: bool,
     /// Whether the repository was named, so that it may be any.
     pub named: bool,
 }
@@ -110,6 +115,8 @@ pub struct Store {
     now: std::cell::Cell<Timestamp>,
     entropy: Entropy,
     private: Option<PathBuf>,
+    trusts_kept: bool,
+    secret: std::cell::OnceCell<Option<crate::domain::kept::Secret>>,
 }
 
 impl Store {
@@ -140,6 +147,8 @@ impl Store {
             now: options.now.into(),
             entropy: options.entropy,
             private: options.private.clone(),
+            trusts_kept: options.trusts_kept,
+            secret: Default::default(),
         };
         if !options.named && store.is_embedded() && store.bare_must_be_named() {
             return Err(StoreError::Embedded(store.git_dir().to_owned()));

@@ -5,7 +5,7 @@ use std::sync::{Mutex, mpsc};
 
 use super::error::StoreError;
 use super::{Store, names, object_id};
-use crate::domain::chain::{self, Link};
+use crate::domain::chain::{Inspector, Link};
 use crate::domain::ids::{Oid, OidMap, OidSet};
 use crate::domain::verify::{ChainRef, History, MissingCommit};
 
@@ -41,25 +41,6 @@ impl Store {
         Ok(History { refs, links, missing, odd_refs })
     }
 
-    /// The bytes of every commit in the place of an entry that says to be of one of `kinds`, unjudged: what is not among
-    /// them is not there.
-    ///
-    /// # Errors
-    /// When refs cannot be listed or objects not be read.
-    pub fn glance(&self, kinds: &[&str]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let tips: Vec<Oid> = self.chain_refs()?.0.iter().map(|found| found.tip).collect();
-        let mut found = Vec::new();
-        self.walk(&tips, &OidSet::default(), 64, |batch| {
-            let of_kind = |bytes: &[u8]| {
-                let message = bytes.windows(2).position(|pair| pair == b"\n\n").map(|at| &bytes[at + 2..]);
-                let rest = |kind: &&str| message.and_then(|message| message.strip_prefix(kind.as_bytes()));
-                kinds.iter().filter_map(rest).any(|rest| rest.starts_with(b":"))
-            };
-            found.extend(batch.into_iter().map(|(_, bytes)| bytes).filter(|bytes| of_kind(bytes)));
-        })?;
-        Ok(found)
-    }
-
     /// One reader, and a verifier on every core: reading an object is an eighth of the work on it.
     fn read_links(&self, tips: &[Oid]) -> Result<(OidMap<Link>, Vec<MissingCommit>), StoreError> {
         const BATCH: usize = 64;
@@ -68,17 +49,18 @@ impl Store {
         let (send, receive) = mpsc::sync_channel::<Batch>(workers * 4);
         let receive = Mutex::new(receive);
         let shallow: OidSet = self.shallow_commits();
+        let checked = self.checked();
         std::thread::scope(|scope| {
             let handles: Vec<_> = (0..workers)
                 .map(|_| {
                     scope.spawn(|| {
-                        let (mut keys, mut links) = (Vec::new(), Vec::new());
+                        let (mut inspector, mut links) = (Inspector::knowing(checked.as_ref()), Vec::new());
                         loop {
                             let next = receive.lock().map(|queue| queue.recv());
-                            let Ok(Ok(batch)) = next else { break links };
-                            for (commit, bytes) in batch {
-                                links.push(chain::inspect(commit, &bytes, &mut keys));
-                            }
+                            let Ok(Ok(batch)) = next else { break (links, inspector.into_fresh()) };
+                            links.extend(
+                                batch.iter().map(|(commit, bytes)| inspector.inspect(*commit, bytes)),
+                            );
                         }
                     })
                 })
@@ -88,10 +70,15 @@ impl Store {
                 let _ = send.send(batch);
             });
             drop(send);
-            let mut links = OidMap::default();
+            let (mut links, mut all_fresh) = (OidMap::default(), Vec::new());
             for handle in handles {
-                let found = handle.join().map_err(|_| StoreError::Corrupt("a verifier panicked".into()))?;
+                let (found, fresh) =
+                    handle.join().map_err(|_| StoreError::Corrupt("a verifier panicked".into()))?;
                 links.extend(found.into_iter().map(|link| (link.commit, link)));
+                all_fresh.extend(fresh);
+            }
+            if checked.is_some() {
+                self.remember_checked(&all_fresh);
             }
             Ok((links, walked?))
         })
@@ -153,7 +140,7 @@ impl Store {
     /// # Errors
     /// When the commit cannot be read.
     pub fn read_link(&self, commit: Oid) -> Result<Option<Link>, StoreError> {
-        Ok(self.commit_bytes(commit)?.map(|bytes| chain::inspect(commit, &bytes, &mut Vec::new())))
+        Ok(self.commit_bytes(commit)?.map(|bytes| Inspector::default().inspect(commit, &bytes)))
     }
 
     fn shallow_commits(&self) -> OidSet {

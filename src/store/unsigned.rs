@@ -2,12 +2,12 @@
 //!
 //! They are no hint that could be built anew, and no fact either: nothing of them counts until it is signed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _};
+use std::path::PathBuf;
 
-use super::Store;
 use super::error::StoreError;
+use super::{Store, private};
 use crate::domain::ids::Digest;
 
 /// The most that is read back, in bytes.
@@ -26,17 +26,9 @@ impl Store {
     pub fn keep_unsigned(&self, proposal: &Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.unsigned_path(proposal);
         if let Some(folder) = path.parent() {
-            make_private_folder(folder).map_err(StoreError::io("create", folder))?;
+            private::make_folders(folder).map_err(StoreError::io("create", folder))?;
         }
-        let unfinished = path.with_extension(format!("new-{}", std::process::id()));
-        let written = create_private(&unfinished)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, &path));
-        written.map_err(|error| {
-            // What could not be written whole is of no use, and the next try does without it.
-            let _ = fs::remove_file(&unfinished);
-            StoreError::io("write", path)(error)
-        })
+        private::write(&path, bytes).map_err(StoreError::io("write", path))
     }
 
     /// The unsigned decisions about a proposal that are kept here, as they were written.
@@ -69,27 +61,5 @@ impl Store {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
             _ => Ok(()),
         }
-    }
-}
-
-fn make_private_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn create_private(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        // Left behind by a process that had our number and died.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fs::remove_file(path).and_then(|()| options.open(path))
-        }
-        other => other,
     }
 }

@@ -12,6 +12,7 @@ mod heads;
 mod hook_files;
 mod hooks;
 mod hostile_proposals;
+mod kept;
 mod keys;
 mod kills;
 mod landing;

@@ -58,18 +58,25 @@ impl Basis {
 /// A line in a commit: its file, and its place there from 1.
 type Place = (GitPath, u64);
 
-/// The claims on every line, in order; none on lines that no receipt speaks for, and on uncommitted ones.
+/// The claims on every line, in order; none on lines that no receipt speaks for, and on uncommitted ones. `head` is
+/// the commit in whose history they stand, if there is one.
 ///
 /// # Errors
 /// When objects of the project cannot be read.
-pub fn attribute(ctx: &Context, known: &Known, annotated: &Annotated) -> anyhow::Result<Vec<Vec<Claim>>> {
+pub fn attribute(
+    ctx: &Context,
+    known: &Known,
+    annotated: &Annotated,
+    head: Option<Oid>,
+) -> anyhow::Result<Vec<Vec<Claim>>> {
     let mut by_commit: BTreeMap<Oid, Vec<usize>> = BTreeMap::new();
     for (index, line) in annotated.lines.iter().enumerate() {
         if line.commit != ctx.store.null_id() {
             by_commit.entry(line.commit).or_default().push(index);
         }
     }
-    let looking = Looking { ctx, known, annotated, brought: OnceCell::new(), carriers: OnceCell::new() };
+    let looking =
+        Looking { ctx, known, annotated, head, brought: OnceCell::new(), carriers: OnceCell::new() };
     let mut claims = vec![Vec::new(); annotated.lines.len()];
     for (commit, indices) in by_commit {
         let line = |index: &usize| &annotated.lines[*index];
@@ -89,7 +96,8 @@ struct Looking<'a> {
     ctx: &'a Context,
     known: &'a Known,
     annotated: &'a Annotated,
-    /// Every line that an accepted proposal brings.
+    head: Option<Oid>,
+    /// Every line that an accepted proposal brings which has not landed for all we know.
     brought: OnceCell<HashSet<Vec<u8>>>,
     carriers: OnceCell<Carriers>,
 }
@@ -116,16 +124,16 @@ impl<'a> Looking<'a> {
         let parent = parent_tree.map_or(Parent::Root, Parent::Tree);
         let bound = known.bound_to(&asked, parent);
         let is_named = || !bound.is_empty() || !asked.named.is_empty() || !known.landed_in(&asked).is_empty();
-        let likely = || texts.is_some_and(|texts| plausible(texts, self.brought()));
-        let searched = match is_named() || likely() {
-            true => Some(self.search(&asked, parent, &bound)?),
+        let likely = || match texts {
+            Some(texts) => anyhow::Ok(plausible(texts, self.brought()?)),
+            None => Ok(false),
+        };
+        let best = match is_named() || likely()? {
+            true => self.search(&asked, parent, &bound)?,
             false => None,
         };
-        let best = searched
-            .as_ref()
-            .and_then(|(search, found)| Some((search, found.ways.iter().rev().max_by_key(|way| way.grade)?)));
         let mut holders = bound.clone();
-        if let Some((_, way)) = best {
+        if let Some((way, _)) = &best {
             for part in &way.parts {
                 let grade = holders.entry(known.candidate(part.at).0.id).or_insert(way.grade);
                 *grade = way.grade.max(*grade);
@@ -148,10 +156,7 @@ impl<'a> Looking<'a> {
             asked: &asked,
             parent,
             bound: &bound,
-            ground: match best {
-                Some((search, way)) => search.lay(way)?.map(|ground| (way, ground)),
-                None => None,
-            },
+            ground: best.and_then(|(way, ground)| Some((way, ground?))),
             numbers: HashMap::new(),
             partly: HashMap::new(),
         };
@@ -185,34 +190,45 @@ impl<'a> Looking<'a> {
     }
 
     /// Looks for accepted lines that give a commit: what the entries state, and only without that what can be worked
-    /// out.
+    /// out. With the ground that they were laid on, where that can be done again.
     fn search<'s>(
         &'s self,
         asked: &'s RangeCommit,
         parent: Parent,
         bound: &BTreeMap<ReceiptId, Grade>,
-    ) -> anyhow::Result<(Search<'s>, Found)> {
+    ) -> anyhow::Result<Option<(Way, Option<Ground<'s>>)>> {
         let search = Search::new(self.ctx, self.known, asked, parent, bound.clone())?;
+        if let Some((way, ground)) = search.laid_as_stated()? {
+            return Ok(Some((way, Some(ground))));
+        }
         let mut found = Found::default();
         search.stated(&mut found)?;
         if found.ways.is_empty() {
             search.worked_out(&mut found)?;
         }
-        Ok((search, found))
+        let Some(way) = found.ways.into_iter().rev().max_by_key(|way| way.grade) else { return Ok(None) };
+        let ground = search.lay(&way)?;
+        Ok(Some((way, ground)))
     }
 
-    /// Every line that an accepted proposal brings; worked out once, for the first commit that nothing names.
-    fn brought(&self) -> &HashSet<Vec<u8>> {
-        self.brought.get_or_init(|| {
-            let mut lines = HashSet::new();
-            for at in self.known.candidates() {
-                // One whose table is not here cannot be put anywhere either.
-                if let Ok(loaded) = self.known.loaded(self.ctx, at) {
-                    add_lines_brought(&self.ctx.store, loaded.as_ref().into(), &mut lines);
-                }
+    /// Every line that an accepted proposal brings which has not landed in this history for all we know; worked out
+    /// once, for the first commit that nothing names.
+    fn brought(&self) -> anyhow::Result<&HashSet<Vec<u8>>> {
+        if let Some(there) = self.brought.get() {
+            return Ok(there);
+        }
+        let mut lines = HashSet::new();
+        let open = match self.head {
+            Some(head) => self.known.still_open(self.ctx, head)?,
+            None => Vec::new(),
+        };
+        for at in open {
+            // One whose table is not here cannot be put anywhere either.
+            if let Ok(loaded) = self.known.loaded(self.ctx, at) {
+                add_lines_brought(&self.ctx.store, loaded.as_ref().into(), &mut lines);
             }
-            lines
-        })
+        }
+        Ok(self.brought.get_or_init(|| lines))
     }
 
     fn carriers(&self) -> anyhow::Result<&Carriers> {
@@ -290,7 +306,7 @@ struct Telling<'t, 'a> {
     parent: Parent,
     bound: &'t BTreeMap<ReceiptId, Grade>,
     /// The lines that give exactly this commit, on its parent.
-    ground: Option<(&'t Way, Ground<'a>)>,
+    ground: Option<(Way, Ground<'t>)>,
     /// What of `ground` put every line of a file there.
     numbers: HashMap<GitPath, Vec<Option<Put>>>,
     /// For every line of a file the bound receipts of which an accepted line stands there.

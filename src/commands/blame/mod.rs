@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::evidence::{Glance, Known};
+use super::evidence::Known;
 use super::summary::{agent_of, facts, state_of};
 use super::{Context, Report, user_error};
 use crate::domain::fact::Fact;
@@ -177,7 +177,7 @@ pub struct Looked {
     pub annotated: Annotated,
     /// For every line, what speaks for it.
     pub claims: Vec<Vec<Claim>>,
-    /// Everything known; none where nothing can speak for any of the lines.
+    /// Everything known; none where there are no receipts.
     pub known: Option<Known>,
     null: Oid,
 }
@@ -201,22 +201,32 @@ pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -
     let without: Vec<Oid> = within.iter().filter_map(|(_, without)| *without).collect();
     let asked = within.map(|(to, _)| (to, without.as_slice()));
     let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, file)?;
-    let glance = Glance::at(&ctx.store);
+    let known = known(ctx);
     let annotated = running.finish().map_err(|error| in_our_words(error, rev, file))?;
-    let known = match glance?.may_speak_for(&ctx.store, &annotated)? {
-        false => None,
-        true => {
-            let trust = ctx.trust(None)?;
-            let picture = ctx.picture(&trust)?;
-            Some(Known::new(ctx, picture, trust)?)
-        }
-    };
+    let known = known?;
     let claims = match &known {
-        Some(known) => attribute(ctx, known, &annotated)?,
+        Some(known) => {
+            let head = match within {
+                Some((to, _)) => Some(to),
+                None => ctx.store.head()?.commit,
+            };
+            attribute(ctx, known, &annotated, head)?
+        }
         None => vec![Vec::new(); annotated.lines.len()],
     };
     let revision = within.map(|(to, _)| to);
     Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
+}
+
+/// Everything that receipts tell; nothing where there are none.
+fn known(ctx: &Context) -> anyhow::Result<Option<Known>> {
+    let (refs, odd) = ctx.store.chain_refs()?;
+    if refs.is_empty() && odd.is_empty() {
+        return Ok(None);
+    }
+    let trust = ctx.trust(None)?;
+    let picture = ctx.picture(&trust)?;
+    Known::new(ctx, picture, trust).map(Some)
 }
 
 /// What git says where the file or the lines are not there, with what helps.

@@ -215,6 +215,29 @@ impl Known {
         0..self.candidates.len()
     }
 
+    /// Those of the candidates that have accepted lines which landed nowhere in the history of `head`. All others have
+    /// said what commits they are in.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn still_open(&self, ctx: &Context, head: Oid) -> anyhow::Result<Vec<usize>> {
+        let mut landed_in: HashMap<usize, Vec<Oid>> = HashMap::new();
+        for (commit, candidates) in &self.landed {
+            for at in candidates {
+                landed_in.entry(*at).or_default().push(*commit);
+            }
+        }
+        let commits = self.landed.keys().copied().filter(|commit| ctx.store.has_object(*commit)).collect();
+        let here = ctx.store.reached(head, None, &commits)?;
+        let is_open = |at: &usize| {
+            let lines = &self.candidate(*at).1.lines;
+            let all_landed = lines.accepted.minus(&lines.applied).is_empty();
+            let all_here = || landed_in.get(at).is_some_and(|all| all.iter().all(|one| here.contains(one)));
+            !(all_landed && all_here())
+        };
+        Ok(self.candidates().filter(is_open).collect())
+    }
+
     /// The proposals of a receipt.
     pub fn of_receipt(&self, receipt: &ReceiptId) -> &[usize] {
         self.of_receipt.get(receipt).map_or(&[], Vec::as_slice)

@@ -3,14 +3,12 @@
 
 mod brought;
 mod carried;
-mod glance;
 mod ground;
 mod known;
 mod search;
 
 pub use brought::{add_lines_brought, plausible, without_end};
 pub use carried::{CarriedFrom, CarriedOver, Carriers};
-pub use glance::Glance;
 pub use ground::{Ground, Operations, Put, files_met};
 pub use known::{Known, Parent};
 pub use search::{Found, Part, Search, Way};

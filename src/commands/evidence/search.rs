@@ -9,7 +9,7 @@ use crate::commands::Context;
 use crate::commands::proposal::{LoadError, Loaded};
 use crate::commands::verify_lines::Landed;
 use crate::domain::fact::values::{GitPath, LineSet};
-use crate::domain::ids::{Oid, ReceiptId};
+use crate::domain::ids::{Oid, OidSet, ReceiptId};
 use crate::domain::lines::{self, Content, Files};
 use crate::domain::policy::Grade;
 use crate::store::RangeCommit;
@@ -119,6 +119,29 @@ impl<'a> Search<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What the entries say landed in this very commit, laid on the parent, which gave the commit: as good as
+    /// [`Search::stated`] for whoever needs the ground anyway, and half the work.
+    ///
+    /// # Errors
+    /// When objects cannot be read.
+    pub fn laid_as_stated(&self) -> anyhow::Result<Option<(Way, Ground<'a>)>> {
+        for at in self.known.landed_in(self.commit) {
+            let Ok(loaded) = self.known.loaded(self.ctx, at) else { continue };
+            let landings = self.landings(at);
+            for landed in landings.iter().filter(|landed| landed.applied.commit == self.commit.commit) {
+                let before = vec![landed.before.clone(), LineSet::default()];
+                let parts = vec![Part { at, lines: landed.lines.clone(), before }];
+                let way = Way { grade: Grade::Commit, parts };
+                if !self.is_spent(&loaded, &landings, &landed.lines)?
+                    && let Some(ground) = self.lay(&way)?
+                {
+                    return Ok(Some((way, ground)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Whatever else accepted lines give it: those of one proposal, or of several together.
@@ -304,7 +327,7 @@ impl<'a> Search<'a> {
     /// Whether some of these lines landed in what led to the commit: once there, an acceptance is used up, and who
     /// takes the lines back and brings them again needs a new one.
     fn is_spent(&self, loaded: &Loaded, landings: &[Landed<'_>], lines: &LineSet) -> anyhow::Result<bool> {
-        let commits: Vec<Oid> = landings
+        let commits: OidSet = landings
             .iter()
             .filter(|landed| landed.lines.intersects(lines) && landed.applied.commit != self.commit.commit)
             .map(|landed| landed.applied.commit)
@@ -314,7 +337,7 @@ impl<'a> Search<'a> {
         let Some(parent) = self.commit.parents.first().filter(here) else {
             return Ok(false);
         };
-        Ok(!self.ctx.store.reached(*parent, loaded.made.base.commit, &commits)?.is_empty())
+        Ok(!self.ctx.store.reached(*parent, Some(loaded.made.base.commit), &commits)?.is_empty())
     }
 
     /// The first place that the lines of the receipts in question do not explain.

@@ -216,6 +216,7 @@ impl Fixture {
             entropy: |bytes| bytes.fill(7),
             settings: Vec::new(),
             private: None,
+            trusts_kept: false,
             named: true,
         })
         .unwrap();
