@@ -372,7 +372,8 @@ fn rollback_words(rollback: &RollbackView, here: &str) -> String {
     let what = what.as_deref();
     let how = match &rollback.commit {
         Some(commit) => format!("in {}", &commit[..12]),
-        None => "as a proposal".to_owned(),
+        None if rollback.proposed => "as a proposal".to_owned(),
+        None => "once what is staged is committed".to_owned(),
     };
     match rollback.by == here {
         true => format!(

@@ -38,6 +38,7 @@ impl Glance {
             "lines.applied",
             "proposal.made",
             "proposal.revised",
+            "rollback.applied",
         ];
         let mut glance = Glance::default();
         let mut proposals: BTreeMap<ReceiptId, Vec<Proposal>> = BTreeMap::new();
@@ -57,6 +58,10 @@ impl Glance {
                     glance.commits.insert(applied.commit);
                     glance.trees.insert(applied.tree);
                     decided.insert(receipt);
+                }
+                Fact::RollbackApplied(rolled) => {
+                    glance.commits.extend(rolled.commit);
+                    glance.trees.insert(rolled.to_tree);
                 }
                 Fact::LinesAccepted(_) => drop(decided.insert(receipt)),
                 Fact::ProposalMade(made) | Fact::ProposalRevised(made) => {
