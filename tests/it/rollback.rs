@@ -79,6 +79,14 @@ fn a_landing_is_taken_back_on_a_head_that_moved_on() {
         assert_eq!(shown["taken_back"][0]["commit"], repo.git(&["rev-parse", "HEAD"]).as_str());
         let text = repo.receipt(&["show", &receipt]);
         assert!(text.contains(&format!("taken back by {own}")), "{text}");
+        for command in ["replay", "verify"] {
+            let (report, _) = repo.json(&[command, &receipt]);
+            assert_eq!(report["taken_back"][0]["by"], own.as_str(), "{report:#}");
+            let text = repo.receipt(&[command, &receipt]);
+            assert!(text.contains(&format!("taken back by {own} in ")), "{text}");
+        }
+        let (then, _) = repo.json(&["replay", &receipt, "--at", "1"]);
+        assert_eq!(then["taken_back"], serde_json::json!([]), "{then:#}");
         // Once is enough.
         let before = state(&repo);
         let again = repo.try_receipt(&["rollback", &receipt]);

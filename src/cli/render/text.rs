@@ -367,7 +367,7 @@ impl Render for Shown {
 }
 
 /// Who takes back what, as one of both sees it.
-fn rollback_words(rollback: &RollbackView, here: &str) -> String {
+pub(super) fn rollback_words(rollback: &RollbackView, here: &str) -> String {
     let what = rollback.lines.as_ref().map(|lines| format!("lines {lines}"));
     let what = what.as_deref();
     let how = match &rollback.commit {
@@ -540,6 +540,9 @@ impl Render for Verified {
             line.push_str(&format!("; {} withheld", count(self.withheld, "artifact", "artifacts")));
         }
         text.line(line);
+        for rollback in &self.taken_back {
+            text.line(format!("{} {}", rollback.of, rollback_words(rollback, &rollback.of)));
+        }
         if let Some(expected) = self.expected {
             text.line(format!("held against {}", count(expected, "expected head", "expected heads")));
         }
