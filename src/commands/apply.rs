@@ -375,6 +375,7 @@ impl Context {
                 session: None,
                 // Nothing more joins it; only its commit is still to come.
                 closed: Some(self.now),
+                staged: None,
             })?;
         }
         Ok(())

@@ -123,6 +123,10 @@ pub fn bind(ctx: &Context, targets: &[Target], commit: Oid) -> anyhow::Result<Bo
     if !lines.is_empty() {
         ctx.note_bindings(&lines);
     }
+    for target in targets {
+        // Whatever commit it waited for, this is it.
+        ctx.store.note_arrived(target.receipt)?;
+    }
     Ok(bound)
 }
 

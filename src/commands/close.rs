@@ -10,6 +10,8 @@ use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{CloseStatus, Failure, ReceiptClosed};
+use crate::domain::ids::KeyId;
+use crate::store::keys::Signer;
 
 /// Close a receipt and say how it ended
 #[derive(Debug, Clone, clap::Args)]
@@ -90,28 +92,24 @@ pub fn close_receipt(
     target: Target,
     fact: ReceiptClosed,
 ) -> anyhow::Result<crate::domain::ids::EntryRef> {
-    ctx.check_may_work(target)?;
+    let owner = ctx.owner_of(target)?;
     let title = if fact.summary.is_empty() { fact.status.to_string() } else { fact.summary.clone() };
     let draft = Draft::new(Some(target.receipt), &title, Fact::ReceiptClosed(fact));
-    let report = ctx.append_about(target, vec![draft])?;
+    let report = ctx.append_work(owner, target, vec![draft])?;
     ctx.store.note_closed(target.receipt)?;
     Ok(report.entries[0].entry)
 }
 
 impl Context {
-    /// Refuses work on a receipt that is closed or somebody else's. The list of open receipts answers for
-    /// those of this clone; for others the chains are read.
+    /// The key that work on a receipt is signed with: the one that opened it. Refuses where the receipt is closed, or
+    /// that key is not here. The list of open receipts answers for those of this clone; for others the chains are read.
     ///
     /// # Errors
     /// Says whose it is, or that it is closed.
-    pub fn check_may_work(&self, target: Target) -> anyhow::Result<()> {
-        let me = self.recorder()?.id().clone();
+    pub fn owner_of(&self, target: Target) -> anyhow::Result<&Signer> {
         let known = self.store.open_receipts().into_iter().find(|open| open.receipt == target.receipt);
         if let Some(open) = known {
-            if open.owner == me {
-                return Ok(());
-            }
-            return Err(not_yours(target, &open.owner));
+            return self.owner(target, &open.owner);
         }
         let trust = self.trust(None)?;
         let picture = self.picture(&trust)?;
@@ -121,25 +119,30 @@ impl Context {
                 "run `git receipt fetch`",
             ));
         };
-        if receipt.owner != me {
-            return Err(not_yours(target, &receipt.owner));
-        }
+        let owner = self.owner(target, &receipt.owner)?;
         if receipt.closed.is_some() {
             return Err(user_error(
                 format!("receipt `{}` is closed", target.receipt),
                 "open another one; `git receipt remark` adds words to a closed one",
             ));
         }
-        Ok(())
+        Ok(owner)
     }
-}
 
-fn not_yours(target: Target, owner: &crate::domain::ids::KeyId) -> anyhow::Error {
-    user_error(
-        format!(
-            "receipt `{}` belongs to `{owner}`; only its owner states its work and closes it",
-            target.receipt
-        ),
-        "answer with `git receipt remark`, or open a receipt of your own",
-    )
+    /// The key `owner`, where it is the recorder's or the person's here.
+    ///
+    /// # Errors
+    /// Says whose the receipt is.
+    pub fn owner(&self, target: Target, owner: &KeyId) -> anyhow::Result<&Signer> {
+        self.key_of(owner)?.ok_or_else(|| {
+            user_error(
+                format!(
+                    "receipt `{}` belongs to `{owner}`, which is neither the recorder nor your key here; only its \
+                     owner states its work and closes it",
+                    target.receipt
+                ),
+                "answer with `git receipt remark`, or open a receipt of your own",
+            )
+        })
+    }
 }

@@ -30,7 +30,7 @@ pub fn post_commit(ctx: &Context) -> anyhow::Result<()> {
         return Ok(());
     }
     let changes = own_changes(ctx, commit)?;
-    let mut targets = receipts_in(ctx, &changes)?;
+    let mut targets = receipts_in(ctx, &changes, &|staged| leads(ctx, commit, staged))?;
     if action.starts_with("commit (amend)")
         && let Some(before) = before
     {
@@ -113,7 +113,8 @@ pub fn prepare_commit_msg(ctx: &Context, message: &Path, source: Option<&str>) -
     // A partial commit has an index of its own, which git names to its hooks.
     let index = ctx.env.var_os("GIT_INDEX_FILE");
     let changes = ctx.store.staged_changes(amends, index.as_deref())?;
-    let targets = receipts_in(ctx, &changes)?;
+    let alike = |(from, to)| Ok(by_path(ctx.store.tree_changes(from, to)?) == by_path(changes.clone()));
+    let targets = receipts_in(ctx, &changes, &alike)?;
     let trailers: Vec<String> =
         targets.iter().map(|target| format!("Receipt-Id: {}", target.receipt)).collect();
     if !trailers.is_empty() {
@@ -161,16 +162,40 @@ fn holds_any(ctx: &Context, touched: &[FileChange], changes: &[TreeChange]) -> a
     Ok(false)
 }
 
-/// The receipts of this worktree, open or lately closed, whose work is among `changes`.
-fn receipts_in(ctx: &Context, changes: &[TreeChange]) -> anyhow::Result<Vec<Target>> {
+/// The receipts of this worktree, open or lately closed, whose work is among `changes`, and the one that was staged with
+/// trees of which `is_staged` says that this is the way from the one to the other.
+fn receipts_in(
+    ctx: &Context,
+    changes: &[TreeChange],
+    is_staged: &dyn Fn((Oid, Oid)) -> anyhow::Result<bool>,
+) -> anyhow::Result<Vec<Target>> {
     let here = ctx.store.worktree_id();
-    let mut targets = Vec::new();
+    let (mut targets, mut staged) = (Vec::new(), None);
     for receipt in ctx.store.recent_receipts().into_iter().filter(|receipt| receipt.worktree == here) {
-        if holds_any(ctx, &ctx.store.touched(receipt.receipt), changes)? {
-            targets.push(Target { receipt: receipt.receipt, opened: receipt.opened });
+        let target = Target { receipt: receipt.receipt, opened: receipt.opened };
+        match receipt.staged {
+            // What was staged twice was given up once, so only the later one came to this.
+            Some(trees) if is_staged(trees)? => staged = Some(target),
+            Some(_) => {}
+            None if holds_any(ctx, &ctx.store.touched(receipt.receipt), changes)? => targets.push(target),
+            None => {}
         }
     }
+    targets.extend(staged);
     Ok(targets)
+}
+
+/// Whether a commit changes exactly the files in which two trees differ, and as they do.
+fn leads(ctx: &Context, commit: Oid, (from, to): (Oid, Oid)) -> anyhow::Result<bool> {
+    let (tree, parents) = (ctx.store.tree_of(commit)?, ctx.store.parents_of(commit)?);
+    let ([parent], Some(tree)) = (parents.as_slice(), tree) else { return Ok(false) };
+    let Some(before) = ctx.store.tree_of(*parent)? else { return Ok(false) };
+    Ok(ctx.store.changed_files(before, tree)? == ctx.store.changed_files(from, to)?)
+}
+
+fn by_path(mut changes: Vec<TreeChange>) -> Vec<TreeChange> {
+    changes.sort_by(|one, other| one.path.cmp(&other.path));
+    changes
 }
 
 /// Whether a change holds something of a recorded one. Where the files of the recorded one are not known the path has

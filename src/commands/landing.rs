@@ -65,6 +65,37 @@ impl Context {
     }
 }
 
+/// Signs entries about a tree that goes into index and working tree, without a commit. All of it happens, or nothing,
+/// once what is returned is finished.
+///
+/// What was decided by looking at `picture` about the receipt `about` must still stand.
+///
+/// # Errors
+/// When local changes are in the way, or something moved.
+pub(super) fn stage<'c>(
+    ctx: &'c Context,
+    signer: &Signer,
+    (picture, about): (&Picture, ReceiptId),
+    (site, tree): (&Site, Oid),
+    drafts: Vec<Draft>,
+) -> anyhow::Result<(Landing<'c>, Vec<Appended>)> {
+    if ctx.store.work_dir().is_none() {
+        return Err(StoreError::Bare.into());
+    }
+    let mut staging = Staging(ctx.store.prepare_landing(&site.head, (site.parent.tree, tree), &[])?);
+    let report = ctx.append_decision(signer, (picture, about), drafts, &mut staging)?;
+    Ok((staging.0, report.entries))
+}
+
+/// Index and files that come with the refs of entries alone.
+struct Staging<'a>(Landing<'a>);
+
+impl Along for Staging<'_> {
+    fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
+        self.0.ready(moves)
+    }
+}
+
 /// What the entries about a commit say, which need the commit and are needed by it.
 pub(super) trait Story {
     /// The entry that the commit's message names, with `before` signed in this very transaction.

@@ -58,7 +58,7 @@ use serde::Serialize;
 
 use crate::domain::entry::Draft;
 use crate::domain::fact::data::Role;
-use crate::domain::ids::{Digest, Oid, ReceiptId, Timestamp};
+use crate::domain::ids::{Digest, KeyId, Oid, ReceiptId, Timestamp};
 use crate::domain::lines::Carried;
 use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
@@ -269,6 +269,24 @@ impl Context {
         }
     }
 
+    /// The key here that is `owner`: the recorder, or the person's own.
+    ///
+    /// # Errors
+    /// When the one that is configured cannot be used.
+    pub fn key_of(&self, owner: &KeyId) -> anyhow::Result<Option<&Signer>> {
+        let recorder = self.recorder()?;
+        if recorder.id() == owner {
+            return Ok(Some(recorder));
+        }
+        if self.env.var_os(KEY_FILE).is_some() {
+            return Ok(None);
+        }
+        match self.own_key()? {
+            Some(own) if own.id() == owner => self.person().map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The person's own key: `receipt.signingKey`, git's own SSH signing key, or the one that `key new --person` made.
     ///
     /// # Errors
@@ -418,7 +436,18 @@ impl Context {
         repeats: Repeats,
         drafts: Vec<Draft>,
     ) -> anyhow::Result<AppendReport> {
-        let signer = self.recorder()?;
+        self.append_by(self.recorder()?, scope, role, times, repeats, drafts)
+    }
+
+    fn append_by(
+        &self,
+        signer: &Signer,
+        scope: ChainScope,
+        role: Role,
+        times: Option<&[Timestamp]>,
+        repeats: Repeats,
+        drafts: Vec<Draft>,
+    ) -> anyhow::Result<AppendReport> {
         let options = self.append_options(signer, scope, role, times, repeats)?;
         let touched: Vec<_> = drafts.iter().map(|draft| draft.fact.files().to_vec()).collect();
         let report = self.store.append(&options, drafts)?;
@@ -429,6 +458,20 @@ impl Context {
         }
         self.tell_cleared(&report);
         Ok(report)
+    }
+
+    /// Appends work on a receipt to the console chain of its owner's key.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_work(
+        &self,
+        owner: &Signer,
+        target: target::Target,
+        drafts: Vec<Draft>,
+    ) -> anyhow::Result<AppendReport> {
+        let drafts = drafts.into_iter().map(|draft| draft.citing(target.opened)).collect();
+        self.append_by(owner, ChainScope::Console, self.role(), None, Repeats::SayTheSame, drafts)
     }
 
     /// Appends to the console chain of `signer` what was decided by looking at `picture`, along with what moves with it.

@@ -148,7 +148,15 @@ pub fn open_with(ctx: &Context, opening: Opening) -> anyhow::Result<(ReceiptId, 
     let entry = report.entries[0].entry;
     let owner = ctx.recorder()?.id().clone();
     let worktree = worktree.unwrap_or_else(|| ctx.store.worktree_id());
-    ctx.store.note_opened(OpenReceipt { receipt, opened: entry, owner, worktree, session, closed: None })?;
+    ctx.store.note_opened(OpenReceipt {
+        receipt,
+        opened: entry,
+        owner,
+        worktree,
+        session,
+        closed: None,
+        staged: None,
+    })?;
     Ok((receipt, entry))
 }
 

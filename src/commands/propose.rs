@@ -18,6 +18,7 @@ use crate::domain::fact::values::Replaced;
 use crate::domain::ids::{Digest, EntryRef, ReceiptId};
 use crate::domain::lines::{self, Change};
 use crate::store::Alone;
+use crate::store::keys::Signer;
 
 /// Propose a change as numbered lines that people accept or refuse one by one
 ///
@@ -101,9 +102,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
         true => Some(ctx.joined(args.receipt.as_deref())?),
         false => ctx.newest_usable().map(|open| Target { receipt: open.receipt, opened: open.opened }),
     };
-    let mut picture = None;
+    let (mut picture, mut owner) = (None, ctx.recorder()?);
     if let Some(target) = target {
-        ctx.check_may_work(target)?;
+        owner = ctx.owner_of(target)?;
         let trust = ctx.trust(None).or_else(|_| ctx.machine_trust())?;
         let read = picture.insert(ctx.picture(&trust)?);
         if let Some(there) = read.folded.receipt(target.receipt).and_then(|receipt| receipt.proposals.last())
@@ -133,7 +134,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Made> {
             Into::Own(receipt, Box::new(opening), Vec::new())
         }
     };
-    drafting.finish(ctx, into, picture.as_ref(), fact, &args.source)
+    drafting.finish(ctx, (owner, into), picture.as_ref(), fact, &args.source)
 }
 
 /// Runs `revise`.
@@ -146,12 +147,7 @@ pub fn revise(ctx: &Context, args: &ReviseArgs) -> anyhow::Result<Revised> {
     let picture = ctx.picture(&trust)?;
     let target = picture.target(ctx, &args.receipt)?;
     let receipt = picture.receipt(target.receipt)?;
-    if receipt.owner != *ctx.recorder()?.id() {
-        return Err(user_error(
-            format!("receipt `{}` belongs to `{}`", receipt.id, receipt.owner),
-            "only who opened it can revise it; propose a change of your own",
-        ));
-    }
+    let owner = ctx.owner(target, &receipt.owner)?;
     let before = picture.proposal(receipt)?;
     let proposed = ctx.proposed(&args.source)?;
     if proposed.tree == before.made.tree && proposed.base.tree == before.made.base.tree {
@@ -165,9 +161,9 @@ pub fn revise(ctx: &Context, args: &ReviseArgs) -> anyhow::Result<Revised> {
     let replaced = Some(before.entry);
     let fact = drafting.fact(before.made.revision + 1, replaced, summary, before.made.agent.clone());
     let seen = newest_of_each_chain(before.decisions.iter().map(|decided| decided.entry));
-    drafting
-        .finish(ctx, Into::There(target, seen), Some(&picture), Fact::ProposalRevised(fact), &args.source)
-        .map(Revised)
+    let into = Into::There(target, seen);
+    let fact = Fact::ProposalRevised(fact);
+    drafting.finish(ctx, (owner, into), Some(&picture), fact, &args.source).map(Revised)
 }
 
 /// Proposes a tree in a receipt of its own, with entries behind it that say more.
@@ -184,7 +180,7 @@ pub(super) fn as_proposal(
     let fact = Fact::ProposalMade(drafting.fact(1, None, summary.to_owned(), None));
     let (receipt, opening) = own_receipt(ctx, proposed, summary, None)?;
     let into = Into::Own(receipt, Box::new(opening), also(receipt));
-    drafting.finish(ctx, into, None, fact, &Source::default())
+    drafting.finish(ctx, (ctx.recorder()?, into), None, fact, &Source::default())
 }
 
 /// A proposal that is worked out and not yet signed.
@@ -270,7 +266,7 @@ impl<'a> Drafting<'a> {
     fn finish(
         self,
         ctx: &Context,
-        into: Into,
+        (owner, into): (&Signer, Into),
         picture: Option<&Picture>,
         fact: Fact,
         source: &Source,
@@ -297,7 +293,7 @@ impl<'a> Drafting<'a> {
             .iter()
             .position(|draft| matches!(draft.fact, Fact::ProposalMade(_) | Fact::ProposalRevised(_)));
         let report = match picture {
-            Some(picture) => ctx.append_decision(ctx.recorder()?, (picture, receipt), drafts, &mut Alone)?,
+            Some(picture) => ctx.append_decision(owner, (picture, receipt), drafts, &mut Alone)?,
             None => ctx.append(drafts)?,
         };
         let entry = place.and_then(|place| report.entries.get(place)).context("nothing was written")?.entry;

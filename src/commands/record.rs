@@ -119,9 +119,7 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
             Fact::RemarkMade(_) | Fact::CommitBound(_) | Fact::CommitRebound(_) | Fact::ReplayChecked(_)
         )
     });
-    if works {
-        ctx.check_may_work(target)?;
-    }
+    let owner = if works { ctx.owner_of(target)? } else { ctx.recorder()? };
     check_moves(ctx, target, &drafts)?;
     let closes = drafts.iter().any(|draft| matches!(draft.fact, Fact::ReceiptClosed(_)));
     let bound: Vec<(usize, Oid)> = drafts
@@ -133,7 +131,7 @@ fn append(ctx: &Context, target: Target, drafts: Vec<Draft>) -> anyhow::Result<R
             _ => None,
         })
         .collect();
-    let report = ctx.append_about(target, drafts)?;
+    let report = ctx.append_work(owner, target, drafts)?;
     let notes: Vec<NoteLine> = bound
         .into_iter()
         .filter(|(_, commit)| ctx.store.has_object(*commit))

@@ -166,7 +166,7 @@ fn find_target(ctx: &Context, args: &Args) -> anyhow::Result<(Target, bool)> {
     let named = args.receipt.is_some() || ctx.env.var("GIT_RECEIPT_ID").is_some();
     if named || ctx.newest_usable().is_some() {
         let target = ctx.joined(args.receipt.as_deref())?;
-        ctx.check_may_work(target)?;
+        ctx.owner_of(target)?;
         return Ok((target, false));
     }
     if args.no_receipt_of_its_own {
@@ -201,10 +201,8 @@ fn record(
     before: Option<(Oid, bool)>,
     outcome: &child::Outcome,
 ) -> anyhow::Result<Ran> {
-    if !own {
-        // The command may have taken long, and somebody may have closed the receipt meanwhile.
-        ctx.check_may_work(target)?;
-    }
+    // The command may have taken long, and somebody may have closed the receipt meanwhile.
+    let owner = if own { ctx.recorder()? } else { ctx.owner_of(target)? };
     let after = worktree(ctx)?;
     let changes = match (before, after) {
         (Some((before, _)), Some((after, _))) => ctx.store.tree_changes(before, after)?,
@@ -243,7 +241,7 @@ fn record(
         let fact = closing(status, failure, &format!("exit code {}", outcome.exit.code()));
         drafts.push(Draft::new(Some(target.receipt), status.as_str(), Fact::ReceiptClosed(fact)));
     }
-    ctx.append_about(target, drafts)?;
+    ctx.append_work(owner, target, drafts)?;
     if own {
         ctx.store.note_closed(target.receipt)?;
     }

@@ -77,7 +77,7 @@ impl Context {
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Snapshot> {
     ctx.check_recording()?;
     let target = ctx.joined(args.receipt.as_deref())?;
-    ctx.check_may_work(target)?;
+    let owner = ctx.owner_of(target)?;
     let worktree = ctx.store.write_worktree()?;
     let before = worktree.head.unwrap_or(ctx.store.empty_tree());
     let redactor = ctx.redactor()?;
@@ -98,7 +98,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Snapshot> {
     let title = args.label.as_deref().unwrap_or("snapshot");
     let fact = SnapshotTaken { label: args.label.clone(), worktree: worktree.tree, index: worktree.index };
     let draft = Draft::new(Some(target.receipt), title, Fact::SnapshotTaken(fact));
-    let report = ctx.append_about(target, vec![draft])?;
+    let report = ctx.append_work(owner, target, vec![draft])?;
     let entry = report.entries[0].entry;
     Ok(Snapshot {
         receipt: target.receipt.to_string(),

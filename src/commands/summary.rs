@@ -81,19 +81,28 @@ pub struct RollbackView {
     pub of: String,
     /// Only these lines; all where none are named.
     pub lines: Option<String>,
-    /// The commit that does it; none where it was proposed, and what landed of that does.
+    /// The commit that does it, as it is after rewriting; none where it was proposed, and what landed of that does, or
+    /// was staged and no commit is bound to it yet.
     pub commit: Option<String>,
+    /// Whether it was proposed.
+    pub proposed: bool,
 }
 
-impl From<&Rollback> for RollbackView {
-    fn from(rollback: &Rollback) -> Self {
+/// What rollbacks say, with the commits that they are by now.
+pub fn rollbacks(rollbacks: &[Rollback], picture: &Picture) -> Vec<RollbackView> {
+    let view = |rollback: &Rollback| {
+        let by = picture.folded.receipt(rollback.by);
+        let proposed = by.is_some_and(|by| !by.proposals.is_empty());
+        let bound = by.filter(|_| !proposed).and_then(|by| by.bound.last().copied());
         RollbackView {
             by: rollback.by.to_string(),
             of: rollback.said.of.to_string(),
             lines: rollback.said.lines.as_ref().map(ToString::to_string),
-            commit: rollback.said.commit.map(|commit| commit.to_hex()),
+            commit: bound.or(rollback.said.commit).map(|commit| commit.to_hex()),
+            proposed,
         }
-    }
+    };
+    rollbacks.iter().map(view).collect()
 }
 
 /// The entry that a fork continues from.
@@ -212,8 +221,8 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         charged: Vec::new(),
         spent_on_refused: Vec::new(),
         forked_from: receipt.origin.as_ref().map(OriginView::from),
-        takes_back: receipt.takes_back.iter().map(RollbackView::from).collect(),
-        taken_back: receipt.taken_back.iter().map(RollbackView::from).collect(),
+        takes_back: rollbacks(&receipt.takes_back, picture),
+        taken_back: rollbacks(&receipt.taken_back, picture),
     };
     (summary.agent, summary.model) = agent_of(receipt, picture);
     let mut work = Work::default();

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::heads::{HeadView, Remembered, Witnessed, advance};
+use super::summary::{RollbackView, rollbacks};
 use super::trust::TrustSet;
 use super::{Context, Report};
 use crate::domain::chain::Link;
@@ -78,6 +79,8 @@ pub struct Verified {
     pub expected: Option<u64>,
     /// What is remembered, with `--remember`; nothing where something is broken.
     pub remembered: Option<Remembered>,
+    /// What other receipts take back of the one that was named.
+    pub taken_back: Vec<RollbackView>,
     /// What was signed, with `--witness`; nothing where something is broken.
     pub witnessed: Option<Witnessed>,
     /// Artifacts that are named and not here.
@@ -308,6 +311,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     for chain in &mut report.chains {
         chain.remembered_through = remembered.get(&chain.chain).copied();
     }
+    if let Some(named) = receipt.and_then(|receipt| picture.folded.receipt(receipt)) {
+        report.taken_back = rollbacks(&named.taken_back, &picture);
+    }
     report.expected = expected;
     keep_heads(ctx, args, &picture, broken, &mut report)?;
     // The process ends here, and taking a long history apart first would only take time.
@@ -400,6 +406,7 @@ fn describe(
         heads,
         expected: None,
         remembered: None,
+        taken_back: Vec::new(),
         witnessed: None,
         withheld,
         code,

@@ -9,7 +9,7 @@ use super::Store;
 use super::error::StoreError;
 use super::lock::Lock;
 use super::state::write_creating_folder;
-use crate::domain::ids::{EntryRef, KeyId, ReceiptId, Timestamp};
+use crate::domain::ids::{EntryRef, KeyId, Oid, ReceiptId, Timestamp};
 
 /// An open receipt of this clone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub struct OpenReceipt {
     /// When it was closed: then it is kept for a while, for the commit that holds its work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Timestamp>,
+    /// Where it waits for one very commit: the trees that this leads from and to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged: Option<(Oid, Oid)>,
 }
 
 /// So many closed receipts are kept, and so long.
@@ -107,6 +110,18 @@ impl Store {
             });
             *all = kept.into_iter().rev().collect();
         })
+    }
+
+    /// Notes that a receipt waits for no commit any more.
+    ///
+    /// # Errors
+    /// When the hint cannot be written.
+    pub fn note_arrived(&self, receipt: ReceiptId) -> Result<(), StoreError> {
+        let waits = |known: &OpenReceipt| known.receipt == receipt && known.staged.is_some();
+        if !self.recent_receipts().iter().any(waits) {
+            return Ok(());
+        }
+        self.edit_open(|all| all.retain(|known| !waits(known)))
     }
 
     fn edit_open(&self, edit: impl FnOnce(&mut Vec<OpenReceipt>)) -> Result<(), StoreError> {

@@ -131,7 +131,7 @@ impl Store {
         let lock = Lock::acquire(&self.landing_locks(), "landing")?;
         let folder = self.landing_folder();
         if self.is_ours(&folder) {
-            self.finish_landing(&folder, false)?;
+            self.finish_landing(&folder, false, false)?;
         }
         // Hooks have run since HEAD was looked at, and somebody else may have landed.
         if self.head()? != *head {
@@ -178,7 +178,7 @@ impl Store {
             }
         };
         if self.is_ours(&folder) {
-            return self.finish_landing(&folder, false).map(Some);
+            return self.finish_landing(&folder, false, false).map(Some);
         }
         Ok(None)
     }
@@ -200,8 +200,13 @@ impl Store {
         sealed().unwrap_or(false)
     }
 
-    /// `holds_index` says that this very process holds git's lock of the index.
-    fn finish_landing(&self, folder: &Path, holds_index: bool) -> Result<Recovered, StoreError> {
+    /// `holds_index` says that this very process holds git's lock of the index, `published` that it moved the refs.
+    fn finish_landing(
+        &self,
+        folder: &Path,
+        holds_index: bool,
+        published: bool,
+    ) -> Result<Recovered, StoreError> {
         let path = folder.join(JOURNAL);
         let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
         // The journal is renamed into place whole, so one that does not parse is not ours to go by.
@@ -210,9 +215,12 @@ impl Store {
         let lock = index_lock(&self.repo.index_path());
         let locked = holds_index || fs::read(&lock).is_ok_and(|there| there == OURS);
         // Without refs to go by, what was begun is finished.
-        let mut moved = journal.moves.is_empty();
+        let mut moved = published || journal.moves.is_empty();
         let mut left = Vec::new();
-        let target = journal.moves.first().and_then(|one| one.new);
+        // Where HEAD goes along; where something is only staged it stays.
+        let of_head =
+            |one: &&JournalMove| one.name == "HEAD" || Some(one.name.as_str()) == journal.branch.as_deref();
+        let target = journal.moves.iter().find(of_head).and_then(|one| one.new);
         for one in journal.moves {
             // Only the locks of refs that nobody but us writes can be told to be left behind.
             let only_ours = one.name.starts_with("refs/receipts/") || one.name == names::NOTES;
@@ -461,7 +469,7 @@ impl Landing<'_> {
         // Whatever happens from here on is for the journal to finish.
         self.done = true;
         let holds_index = self.index_lock.take().is_some();
-        store.finish_landing(&self.folder, holds_index || self.index.is_none())?;
+        store.finish_landing(&self.folder, holds_index || self.index.is_none(), true)?;
         Ok(())
     }
 }
@@ -479,7 +487,7 @@ impl Drop for Landing<'_> {
         }
         // The next command tries again where this fails.
         let _ = match self.written_down && !self.undecided {
-            true => self.store.finish_landing(&self.folder, holds_index).map(drop),
+            true => self.store.finish_landing(&self.folder, holds_index, false).map(drop),
             false => self.store.remove_landing(&self.folder),
         };
     }

@@ -204,6 +204,99 @@ fn a_rollback_counts_as_its_signers_approval_and_only_where_it_gives_the_tree() 
     assert_eq!(project.codes(&project.since_root()), [""; 0]);
 }
 
+/// A project where bob may approve what he rolls back, and a receipt with two lines that landed.
+fn rolled_back_by_bob(grade: &str) -> (Project, String) {
+    let may = POLICY.replace("GRADE", grade) + "author_may_approve = true\n";
+    let project = Project::under(&may);
+    let receipt = project.propose(&[2, 9]);
+    project.of("bob", &["accept", &receipt]);
+    project.gate();
+    (project, receipt)
+}
+
+#[test]
+fn a_rollback_that_was_rewritten_counts_where_it_gives_the_new_commit() {
+    let (project, receipt) = rolled_back_by_bob("lines");
+    let repo = &project.repo;
+    let own = project.of("bob", &["rollback", &receipt]);
+    let grade = |own: &str| {
+        project.gate();
+        let (report, _) = project.audit(&project.since_root());
+        assert_eq!(project.codes(&project.since_root()), [""; 0], "{report:#}");
+        let last = report["commits"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!((&last["receipts"][0], &last["approved_by"][0]), (&own.into(), &"bob@example.com".into()));
+        last["grade"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(grade(&own), "commit");
+    // Only the words; whether anything was told of it or not.
+    repo.git(&["commit", "-q", "--amend", "-m", "In other words"]);
+    assert_eq!(grade(&own), "tree");
+    // Over another change of the same file, which somebody accepted.
+    repo.git(&["reset", "-q", "--hard", "HEAD^"]);
+    let other = project.propose(&[2, 9, 15]);
+    project.of("bob", &["accept", &other]);
+    project.gate();
+    let below = repo.git(&["rev-parse", "HEAD"]);
+    write(&repo.path, "a.txt", &numbers(&[15]));
+    let trailer = format!("Receipt-Id: {own}");
+    repo.git(&["commit", "-qam", "Roll back", "--trailer", &trailer]);
+    assert_eq!(grade(&own), "patch");
+    // One line more, one line less, and nothing that names it.
+    for (changed, words) in [(&[][..], trailer.as_str()), (&[9, 15], &trailer), (&[15], "Nothing: said")] {
+        repo.git(&["reset", "-q", "--hard", &below]);
+        write(&repo.path, "a.txt", &numbers(changed));
+        repo.git(&["commit", "-qam", "Roll back", "--trailer", words]);
+        project.gate();
+        assert_eq!(project.codes(&project.since_root()), ["A702"], "{changed:?} {words}");
+    }
+}
+
+#[test]
+fn the_signature_of_a_rollback_is_used_up_and_takes_no_more_than_its_signer_saw() {
+    let (project, receipt) = rolled_back_by_bob("lines");
+    let repo = &project.repo;
+    let own = project.of("bob", &["rollback", &receipt]);
+    project.gate();
+    project.of("bob", &["rollback", &own]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), [""; 0]);
+    // It was brought back, and the old signature shall take it once more.
+    let trailer = format!("Receipt-Id: {own}");
+    write(&repo.path, "a.txt", &numbers(&[]));
+    repo.git(&["commit", "-qam", "Roll back", "--trailer", &trailer]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), ["A702"]);
+
+    // Staged when one line had landed, committed when two have.
+    let may = POLICY.replace("GRADE", "lines") + "author_may_approve = true\n";
+    let project = Project::under(&may);
+    let repo = &project.repo;
+    let receipt = project.propose(&[2, 9]);
+    project.of("bob", &["accept", &receipt, "--lines", "1", "--apply"]);
+    project.gate();
+    let own = project.of("bob", &["rollback", &receipt, "--stage"]);
+    repo.git(&["reset", "-q", "--hard"]);
+    project.of("bob", &["accept", &receipt]);
+    project.gate();
+    write(&repo.path, "a.txt", &numbers(&[]));
+    repo.git(&["commit", "-qam", "Roll back", "--trailer", &format!("Receipt-Id: {own}")]);
+    repo.receipt(&["bind", &own]);
+    project.gate();
+    assert_eq!(project.codes(&project.since_root()), ["A702"]);
+}
+
+#[test]
+fn a_staged_rollback_counts_by_its_binding_and_by_its_trees() {
+    let (project, receipt) = rolled_back_by_bob("commit");
+    let own = project.of("bob", &["rollback", &receipt, "--stage"]);
+    project.repo.git(&["commit", "-qm", "Take it back"]);
+    project.gate();
+    // Its trees speak for it; that it is this very commit nothing says yet.
+    assert_eq!(project.codes(&project.since_root()), ["A708"]);
+    project.repo.receipt(&["bind", &own]);
+    assert_eq!(project.codes(&project.since_root()), [""; 0]);
+}
+
 #[test]
 fn who_proposed_it_does_not_approve_it_and_neither_does_their_owner() {
     let project = Project::new("tree");

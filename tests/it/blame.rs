@@ -29,16 +29,6 @@ fn land(repo: &TestRepo, changed: &[u32], summary: &str) -> String {
     receipt
 }
 
-/// Runs git where its hooks find the program, as they do on a machine that has it; else they do nothing.
-fn hooked(repo: &TestRepo, args: &[&str]) -> String {
-    let mut command = repo.command("git", &repo.path, args);
-    let folder = Path::new(PROGRAM).parent().unwrap();
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let paths = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&paths));
-    command.env("PATH", std::env::join_paths(paths).unwrap());
-    check(command)
-}
-
 /// Our lines, after holding every commit against git's own word.
 fn blame_in(repo: &TestRepo, folder: &Path, args: &[&str]) -> Vec<Value> {
     let (report, code) = repo.json_in(folder, &[&["blame"], args].concat());
@@ -109,7 +99,7 @@ fn a_line_names_its_receipt_and_who_accepted_it_and_one_without_names_none() {
 fn receipts_are_found_through_an_amend_that_git_tells_of_and_one_that_it_does_not() {
     let repo = ten();
     let receipt = land(&repo, &[2], "Shout");
-    hooked(&repo, &["commit", "-q", "--amend", "-m", "Reworded, with hooks"]);
+    repo.hooked(&["commit", "-q", "--amend", "-m", "Reworded, with hooks"]);
     let bound = repo.json(&["show", &receipt]).0["commits"].clone();
     assert_eq!(bound, json!([repo.git(&["rev-parse", "HEAD"])]), "the hook has followed");
     // The binding is to this commit; its lines were worked out for another with the same tree.
@@ -123,7 +113,7 @@ fn in_a_commit_with_more_than_was_accepted_the_accepted_line_is_still_told_apart
     let repo = ten();
     let receipt = land(&repo, &[2], "Shout");
     write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
-    hooked(&repo, &["commit", "-qa", "--amend", "--no-edit"]);
+    repo.hooked(&["commit", "-qa", "--amend", "--no-edit"]);
     let lines = blame(&repo, &["a.txt"]);
     assert_eq!(told(&lines[1]), [(receipt.clone(), "commit".into(), "line".into(), json!(1))]);
     // The other line is in the same commit, and nobody accepted it.
@@ -147,7 +137,7 @@ fn a_rebase_over_other_changes_and_a_cherry_pick_are_found_by_their_lines() {
     repo.git(&["rebase", "-q", "main^"]);
     assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
     repo.git(&["checkout", "-qb", "told", &picked]);
-    hooked(&repo, &["rebase", "-q", "main^"]);
+    repo.hooked(&["rebase", "-q", "main^"]);
     assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, "patch", 1)]);
     let bound = repo.json(&["show", &receipt]).0["commits"].clone();
     assert_eq!(bound, json!([repo.git(&["rev-parse", "HEAD"])]));

@@ -96,6 +96,31 @@ fn a_fork_of_a_closed_receipt_is_open() {
 }
 
 #[test]
+fn work_on_a_receipt_is_signed_by_the_key_that_opened_it() {
+    let (repo, receipt) = worked();
+    repo.receipt(&["key", "new", "--person"]);
+    let mut forking = repo.command(PROGRAM, &repo.path, &["fork", &receipt, "--at", "2"]);
+    forking.env("GIT_RECEIPT_KEY_FILE", repo.home().join(".config/git-receipt/keys/person"));
+    let fork = check(forking);
+    repo.receipt(&["run", "--gate", "test", "--receipt", &fork, "--", "echo", "fine"]);
+    repo.receipt(&["snapshot", "--receipt", &fork]);
+    let line = r#"{"kind":"guidance.given","data":{"form":"steer","text":{"text":"other"}}}"#;
+    write(repo.folder.path(), "line.jsonl", &format!("{line}\n"));
+    let path = repo.folder.path().join("line.jsonl");
+    repo.receipt(&["record", "--receipt", &fork, path.to_str().unwrap()]);
+    repo.receipt(&["propose", "--receipt", &fork, "-m", "Here"]);
+    repo.receipt(&["close", &fork, "--status", "completed"]);
+    let raw = repo.receipt(&["show", &fork, "--raw"]);
+    let signers: std::collections::BTreeSet<String> = raw
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["signer"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(signers.len(), 1, "{raw}");
+    assert!(raw.lines().count() >= 6, "{raw}");
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
 fn a_fork_has_no_say_about_what_it_was_forked_from() {
     let (repo, receipt) = worked();
     let fork = repo.receipt(&["fork", &receipt, "--at", "4"]);

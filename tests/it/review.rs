@@ -212,8 +212,21 @@ fn an_edited_line_is_proposed_in_a_receipt_of_the_reviewers_own() {
     let text = repo.git(&["cat-file", "blob", &format!("{tree}:a.txt")]);
     assert_eq!(text, "line 1 is here\nline two shall be here\nline 3 was here\nline 4 was here");
 
+    // It is the reviewer's to go on with, and nobody else's.
+    write(&repo, "a.txt", &text.replace("line two shall", "line two will").replace("4 was", "4 is"));
+    repo.receipt(&["revise", fork]);
     repo.receipt(&["accept", fork]);
-    assert!(repo.git(&["show", "HEAD:a.txt"]).contains("line two shall be here"));
+    assert!(repo.git(&["show", "HEAD:a.txt"]).contains("line two will be here"));
+    let elsewhere = repo.home().join("other");
+    let made = ["-q", "-t", "ed25519", "-N", "", "-f", elsewhere.to_str().unwrap()];
+    check(repo.command("ssh-keygen", &repo.path, &made));
+    let mut command = repo.command(PROGRAM, &repo.path, &["close", fork, "--status", "completed"]);
+    let refused = command.env("GIT_RECEIPT_KEY_FILE", &elsewhere).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("belongs to") && said.contains("neither the recorder nor your key"), "{said}");
+    repo.receipt(&["close", fork, "--status", "completed"]);
+    assert_eq!(repo.json(&["show", fork]).0["state"], "completed");
     repo.assert_clean(&repo.path);
 }
 

@@ -79,6 +79,14 @@ fn a_landing_is_taken_back_on_a_head_that_moved_on() {
         assert_eq!(shown["taken_back"][0]["commit"], repo.git(&["rev-parse", "HEAD"]).as_str());
         let text = repo.receipt(&["show", &receipt]);
         assert!(text.contains(&format!("taken back by {own}")), "{text}");
+        for command in ["replay", "verify"] {
+            let (report, _) = repo.json(&[command, &receipt]);
+            assert_eq!(report["taken_back"][0]["by"], own.as_str(), "{report:#}");
+            let text = repo.receipt(&[command, &receipt]);
+            assert!(text.contains(&format!("taken back by {own} in ")), "{text}");
+        }
+        let (then, _) = repo.json(&["replay", &receipt, "--at", "1"]);
+        assert_eq!(then["taken_back"], serde_json::json!([]), "{then:#}");
         // Once is enough.
         let before = state(&repo);
         let again = repo.try_receipt(&["rollback", &receipt]);
@@ -257,7 +265,7 @@ fn commits_that_a_receipt_is_bound_to_go_as_a_whole() {
 }
 
 #[test]
-fn a_rollback_can_be_proposed_staged_or_only_shown() {
+fn a_rollback_can_be_proposed_or_only_shown() {
     let repo = ten(&[]);
     write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
     let receipt = land(&repo, "Two lines");
@@ -269,13 +277,6 @@ fn a_rollback_can_be_proposed_staged_or_only_shown() {
     assert!(repo.receipt(&["rollback", &receipt, "-n"]).contains("+line 8 is here"));
     assert_eq!(state(&repo), before);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
-
-    repo.receipt(&["rollback", &receipt, "--lines", "1", "--stage"]);
-    assert_eq!(read(&repo, "a.txt"), ten_lines(&[8]));
-    assert_eq!(repo.git(&["diff", "--cached", "--stat", "--format="]).lines().count(), 2);
-    assert_eq!(repo.git(&["diff"]), "");
-    assert_eq!(repo.git(&["for-each-ref"]), before[0]);
-    repo.git(&["reset", "-q", "--hard"]);
 
     let proposal = repo.receipt(&["rollback", &receipt, "--propose", "-m", "Not wanted"]);
     assert_eq!(repo.git(&["rev-parse", "HEAD"]), before[3]);
@@ -290,6 +291,169 @@ fn a_rollback_can_be_proposed_staged_or_only_shown() {
     assert_sound(&repo, &[&proposal]);
     repo.receipt(&["rollback", &proposal]);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+}
+
+/// What `rollback` says of a receipt that is rolled back already.
+fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
+    let before = state(repo);
+    let again = repo.try_receipt(&["rollback", receipt]);
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+    let words = format!("rolled back already by `{by}`");
+    assert!(said(&again).contains(&words), "{}", said(&again));
+    assert_eq!(state(repo), before);
+}
+
+#[test]
+fn a_staged_rollback_is_done_with_the_commit_of_exactly_that() {
+    for init in [&[][..], &["--object-format=sha256"]] {
+        let repo = ten(init);
+        write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+        let receipt = land(&repo, "Two lines");
+        let head = repo.git(&["rev-parse", "HEAD"]);
+        // Given up, so that nothing ever becomes of it.
+        let given_up = repo.receipt(&["rollback", &receipt, "--stage"]);
+        repo.git(&["reset", "-q", "--hard"]);
+        let own = repo.receipt(&["rollback", &receipt, "--stage"]);
+        assert_eq!(own.len(), 26, "{own}");
+        assert_eq!(repo.git(&["rev-parse", "HEAD"]), head);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+        assert_eq!(repo.git(&["diff"]), "");
+        assert_eq!(repo.git(&["diff", "--cached", "--name-only"]), "a.txt");
+        let (shown, _) = repo.json(&["show", &own]);
+        assert_eq!(shown["state"], "completed", "nothing joins it: {shown:#}");
+        assert_eq!(shown["steps"][1]["data"]["commit"], serde_json::Value::Null, "{shown:#}");
+        assert!(repo.receipt(&["show", &own]).contains("once what is staged is committed"));
+        assert_ne!(repo.try_receipt(&["snapshot"]).status.code(), Some(0), "nothing is open");
+        // It is not done before it is committed.
+        repo.receipt(&["rollback", &receipt, "--dry-run"]);
+        repo.hooked(&["commit", "-qm", "Take it back"]);
+        let commit = repo.git(&["rev-parse", "HEAD"]);
+        assert_sound(&repo, &[&receipt, &own, &given_up]);
+        let (shown, _) = repo.json(&["show", &own]);
+        assert_eq!(shown["commits"], serde_json::json!([commit]), "{shown:#}");
+        assert_eq!(shown["takes_back"][0]["commit"], commit, "{shown:#}");
+        let (shown, _) = repo.json(&["show", &receipt]);
+        let taken: Vec<_> =
+            shown["taken_back"].as_array().unwrap().iter().map(|one| &one["commit"]).collect();
+        assert_eq!(taken, [&serde_json::Value::Null, &commit.as_str().into()], "{shown:#}");
+        let note = repo.git(&["notes", "--ref=receipts", "show", "HEAD"]);
+        assert!(note.starts_with(&format!("{own} ")), "{note}");
+        assert_already(&repo, &receipt, &own);
+        let (lines, _) = repo.json(&["blame", "a.txt"]);
+        assert!(lines["lines"][1].to_string().contains(&own), "{lines:#}");
+        // And back again, staged as well.
+        let back = repo.receipt(&["rollback", &own, "--stage"]);
+        repo.hooked(&["commit", "-qm", "Have it again"]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+        assert_already(&repo, &own, &back);
+        let again = repo.receipt(&["rollback", &receipt]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+        assert_sound(&repo, &[&own, &back, &again]);
+    }
+}
+
+#[test]
+fn another_commit_than_the_staged_one_counts_only_by_hand() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    let own = repo.receipt(&["rollback", &receipt, "--stage"]);
+    write(&repo.path, "a.txt", &ten_lines(&[5]));
+    repo.hooked(&["commit", "-qam", "And something else"]);
+    let (shown, _) = repo.json(&["show", &own]);
+    assert_eq!(shown["commits"], serde_json::json!([]), "{shown:#}");
+    let stopped = repo.try_receipt(&["rollback", &receipt]);
+    assert!(!said(&stopped).contains("already by"), "{}", said(&stopped));
+    repo.receipt(&["bind", &own]);
+    assert_already(&repo, &receipt, &own);
+    // It counts as a whole then.
+    let back = repo.receipt(&["rollback", &own]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+    assert_sound(&repo, &[&own, &back]);
+
+    // Somebody else's work between, in other files, is no matter.
+    let own = repo.receipt(&["rollback", &receipt, "--stage", "--lines", "1"]);
+    repo.git(&["stash", "-q"]);
+    write(&repo.path, "other.txt", "between\n");
+    repo.git(&["add", "other.txt"]);
+    repo.hooked(&["commit", "-qm", "Between"]);
+    repo.git(&["stash", "pop", "-q", "--index"]);
+    repo.hooked(&["commit", "-qm", "One line goes"]);
+    let again = repo.try_receipt(&["rollback", &receipt, "--lines", "1"]);
+    assert!(said(&again).contains("rolled back already"), "{}", said(&again));
+    repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_sound(&repo, &[&own]);
+}
+
+#[test]
+fn what_cannot_be_staged_leaves_no_trace() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let hints = || std::fs::read_to_string(repo.path.join(".git/receipts/open.json")).unwrap_or_default();
+    let stopped = |why: &str| {
+        let (before, hints_before) = (state(&repo), hints());
+        let stopped = repo.try_receipt(&["rollback", &receipt, "--stage"]);
+        assert_eq!(stopped.status.code(), Some(3), "{why}: {}", said(&stopped));
+        assert!(stopped.stdout.is_empty(), "{why}");
+        assert_eq!((state(&repo), hints()), (before, hints_before), "{why}");
+    };
+    write(&repo.path, "a.txt", &ten_lines(&[2, 7]));
+    stopped("a local edit");
+    repo.git(&["checkout", "-q", "a.txt"]);
+    let lock = repo.path.join(".git/index.lock");
+    write(&repo.path, ".git/index.lock", "");
+    // Seen at the last moment, with everything else ready.
+    let chains = ["for-each-ref", "refs/heads", "refs/receipts/chains"];
+    let before = (repo.git(&chains), hints());
+    let locked = repo.try_receipt(&["rollback", &receipt, "--stage"]);
+    assert_eq!(locked.status.code(), Some(3), "{}", said(&locked));
+    assert_eq!((repo.git(&chains), hints()), before);
+    std::fs::remove_file(lock).unwrap();
+    write(&repo.path, "a.txt", &ten_lines(&[2]).replace("line 2 was", "line two"));
+    repo.git(&["commit", "-qam", "In the way"]);
+    stopped("a conflict");
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn a_rollback_counts_after_it_was_rewritten() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    let own = repo.receipt(&["rollback", &receipt, "--lines", "1"]);
+    let first = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["branch", "as-it-was"]);
+    repo.hooked(&["commit", "-q", "--amend", "-m", "In other words"]);
+    let again = repo.try_receipt(&["rollback", &receipt, "--lines", "1"]);
+    assert!(said(&again).contains("lines 1 are rolled back already"), "{}", said(&again));
+    let (shown, _) = repo.json(&["show", &receipt]);
+    assert_eq!(shown["taken_back"][0]["commit"], repo.git(&["rev-parse", "HEAD"]), "{shown:#}");
+    assert_sound(&repo, &[&own]);
+    // Where it was not rewritten it counts as well.
+    repo.git(&["checkout", "-q", "as-it-was"]);
+    assert_eq!(repo.git(&["rev-parse", "HEAD"]), first);
+    let again = repo.try_receipt(&["rollback", &receipt, "--lines", "1"]);
+    assert!(said(&again).contains("lines 1 are rolled back already"), "{}", said(&again));
+    repo.git(&["checkout", "-q", "main"]);
+    let back = repo.receipt(&["rollback", &own]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+    assert_sound(&repo, &[&own, &back]);
+
+    // What landed and what took it back, both on another base now.
+    let own = repo.receipt(&["rollback", &receipt]);
+    repo.git(&["checkout", "-q", "-b", "base", "main~4"]);
+    write(&repo.path, "base.txt", "below\n");
+    repo.git(&["add", "base.txt"]);
+    repo.git(&["commit", "-qm", "Below"]);
+    repo.git(&["checkout", "-q", "main"]);
+    repo.hooked(&["rebase", "-q", "base"]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    assert_already(&repo, &receipt, &own);
+    let last = repo.receipt(&["rollback", &own]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+    assert_sound(&repo, &[&receipt, &own, &last]);
 }
 
 #[test]

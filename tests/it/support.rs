@@ -90,6 +90,16 @@ impl TestRepo {
         check(self.command("git", directory, args))
     }
 
+    /// Runs git where its hooks find the program, as they do on a machine that has it; else they do nothing.
+    pub fn hooked(&self, args: &[&str]) -> String {
+        let mut command = self.command("git", &self.path, args);
+        let folder = Path::new(PROGRAM).parent().unwrap();
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&paths));
+        command.env("PATH", std::env::join_paths(paths).unwrap());
+        check(command)
+    }
+
     /// Runs `git receipt`, insists on success, and returns what it printed.
     pub fn receipt(&self, args: &[&str]) -> String {
         check(self.command(PROGRAM, &self.path, args))

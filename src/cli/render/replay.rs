@@ -2,7 +2,7 @@
 
 use super::Render;
 use super::proposals::{patch, standing};
-use super::text::{count, entry_line, gate_word, human_ms, state};
+use super::text::{count, entry_line, gate_word, human_ms, rollback_words, state};
 use crate::cli::ui::{Text, safe};
 use crate::commands::fork::Forked;
 use crate::commands::replay::Replayed;
@@ -36,6 +36,9 @@ impl Render for Replayed {
                 state_lines(text, &last.state);
             }
             _ => entries.iter().for_each(|moment| moment_lines(text, moment)),
+        }
+        for rollback in &self.taken_back {
+            text.line(format!("  rollback {}", rollback_words(rollback, &self.receipt)));
         }
     }
 }

@@ -12,7 +12,7 @@ impl Render for RolledBack {
             return text.line(receipt);
         }
         if let Some(undone) = &self.undone {
-            taken(text, &self.of, undone, self.patch.is_some());
+            taken(text, &self.of, undone);
         }
         if let Some(restored) = &self.restored {
             files(text, restored);
@@ -23,11 +23,10 @@ impl Render for RolledBack {
     }
 }
 
-fn taken(text: &mut Text, of: &str, undone: &Undone, dry: bool) {
-    let word = if dry { "would take back" } else { "staged, commit it as usual: takes back" };
+fn taken(text: &mut Text, of: &str, undone: &Undone) {
     for one in &undone.taken {
         let lines = one.lines.as_ref().map(|lines| format!("lines {lines} in ")).unwrap_or_default();
-        text.line(format!("{word} {lines}{} of {of}", &one.commit[..12]));
+        text.line(format!("would take back {lines}{} of {of}", &one.commit[..12]));
     }
     text.line(format!("tree {}", undone.to_tree));
 }

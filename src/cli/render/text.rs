@@ -367,12 +367,13 @@ impl Render for Shown {
 }
 
 /// Who takes back what, as one of both sees it.
-fn rollback_words(rollback: &RollbackView, here: &str) -> String {
+pub(super) fn rollback_words(rollback: &RollbackView, here: &str) -> String {
     let what = rollback.lines.as_ref().map(|lines| format!("lines {lines}"));
     let what = what.as_deref();
     let how = match &rollback.commit {
         Some(commit) => format!("in {}", &commit[..12]),
-        None => "as a proposal".to_owned(),
+        None if rollback.proposed => "as a proposal".to_owned(),
+        None => "once what is staged is committed".to_owned(),
     };
     match rollback.by == here {
         true => format!(
@@ -539,6 +540,9 @@ impl Render for Verified {
             line.push_str(&format!("; {} withheld", count(self.withheld, "artifact", "artifacts")));
         }
         text.line(line);
+        for rollback in &self.taken_back {
+            text.line(format!("{} {}", rollback.of, rollback_words(rollback, &rollback.of)));
+        }
         if let Some(expected) = self.expected {
             text.line(format!("held against {}", count(expected, "expected head", "expected heads")));
         }

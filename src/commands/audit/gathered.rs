@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::commands::Context;
 use crate::commands::evidence::{Found, Known, Parent, Way};
 use crate::commands::proposal::LoadError;
-use crate::commands::rollback::rollback_again;
+use crate::commands::rollback::{base_of, rollback_again, rollback_upon};
 use crate::commands::trust::TrustSet;
 use crate::commands::verify::Picture;
 use crate::domain::audit::judge::{Acceptance, Doubt, Evidence, GateSeen, Outcome};
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{GateChecked, GateResult, Risk};
+use crate::domain::fact::data::{GateChecked, GateResult, Risk, TreeAt};
 use crate::domain::fact::values::LineSet;
 use crate::domain::finding::{Code, Weight};
 use crate::domain::fold::{ProposalState, Receipt};
@@ -204,7 +204,15 @@ impl Gathered {
     }
 
     /// Adds rollbacks that give the commit when they are worked out again. Who signed one accepts it.
-    pub fn add_rolled_back(&self, ctx: &Context, commit: &RangeCommit, evidence: &mut Evidence) {
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub fn add_rolled_back(
+        &self,
+        ctx: &Context,
+        commit: &RangeCommit,
+        evidence: &mut Evidence,
+    ) -> anyhow::Result<()> {
         for receipt in self.known.rolled_back_in(commit.commit) {
             match rollback_again(ctx, &self.known.picture, receipt, Some(commit.commit)) {
                 Ok(()) => {}
@@ -219,19 +227,87 @@ impl Gathered {
                     continue;
                 }
             }
-            let taken = receipt.takes_back.iter().filter(|known| known.said.commit == Some(commit.commit));
-            let signed: BTreeSet<&EntryRef> = taken.map(|known| &known.entry).collect();
-            let signers =
-                receipt.steps.iter().filter(|step| signed.contains(&step.entry)).filter_map(|step| {
-                    let entry = self.known.picture.link(&step.commit)?.entry.as_ref()?;
-                    Some(BTreeSet::from([self.known.trust.principal_of(&entry.body.signer)]))
-                });
-            evidence.accepted.push(Acceptance {
-                grade: Grade::Commit,
-                receipts: vec![receipt.id],
-                accepted_by: signers.collect(),
-                authors: self.authors(receipt),
-            });
+            let acceptance = self.signed(receipt, Some(commit.commit), Grade::Commit);
+            evidence.accepted.push(acceptance);
+        }
+        self.add_rolled_back_elsewhere(ctx, commit, evidence)
+    }
+
+    /// Adds rollbacks that were stated of another commit, before it was rewritten to this one, or of none yet. The same
+    /// upon this one's parent must give exactly its tree.
+    fn add_rolled_back_elsewhere(
+        &self,
+        ctx: &Context,
+        commit: &RangeCommit,
+        evidence: &mut Evidence,
+    ) -> anyhow::Result<()> {
+        let [parent] = commit.parents.as_slice() else { return Ok(()) };
+        let Some(tree) = ctx.store.tree_of(*parent)? else { return Ok(()) };
+        let on = TreeAt { commit: *parent, tree };
+        for id in self.known.rolled_back_like(commit, tree) {
+            let Some(receipt) = self.known.picture.folded.known.get(&id) else { continue };
+            let stated: BTreeSet<Option<Oid>> =
+                receipt.takes_back.iter().map(|known| known.said.commit).collect();
+            for stated in stated.into_iter().filter(|stated| *stated != Some(commit.commit)) {
+                let said = receipt.takes_back.iter().map(|known| &known.said);
+                let said: Vec<_> = said.filter(|said| said.commit == stated).collect();
+                match rollback_upon(ctx, &self.known.picture, receipt, &said, &on) {
+                    Ok(Some(gives)) if gives == commit.tree => {}
+                    // What gives something else here says nothing against itself.
+                    Ok(_) | Err(LoadError::Wrong(_)) => continue,
+                    Err(LoadError::Withheld(_)) => {
+                        evidence.missing.insert(format!("what receipt {id} took back is not here"));
+                        continue;
+                    }
+                }
+                if self.is_spent(ctx, receipt, *parent)? {
+                    continue;
+                }
+                let same = said.iter().all(|said| (said.from_tree, said.to_tree) == (tree, commit.tree));
+                let grade = match (same, stated) {
+                    // What was staged names no commit itself, so the binding does.
+                    (true, None) => evidence.bound.get(&id).copied().unwrap_or(Grade::Tree),
+                    (true, Some(_)) => Grade::Tree,
+                    (false, _) => Grade::Patch,
+                };
+                evidence.accepted.push(self.signed(receipt, stated, grade));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a rollback is in the history of a commit already, as far as that can be told: who brings again what it
+    /// took, and takes it once more, needs another signature.
+    fn is_spent(&self, ctx: &Context, receipt: &Receipt, parent: Oid) -> anyhow::Result<bool> {
+        let base = base_of(&self.known.picture, receipt).filter(|base| ctx.store.has_object(*base));
+        let without: Vec<Oid> = base.into_iter().collect();
+        for commit in ctx.store.range(parent, &without, false)? {
+            let before = match commit.parents.first() {
+                Some(parent) => ctx.store.tree_of(*parent)?,
+                None => None,
+            };
+            let like =
+                before.is_some_and(|tree| self.known.rolled_back_like(&commit, tree).contains(&receipt.id));
+            if like || receipt.bound.contains(&commit.commit) || receipt.rewritten.contains(&commit.commit) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a rollback's signature accepts, as its entries about the commit `stated` have it.
+    fn signed(&self, receipt: &Receipt, stated: Option<Oid>, grade: Grade) -> Acceptance {
+        let taken = receipt.takes_back.iter().filter(|known| known.said.commit == stated);
+        let signed: BTreeSet<&EntryRef> = taken.map(|known| &known.entry).collect();
+        let signers = receipt.steps.iter().filter(|step| signed.contains(&step.entry)).filter_map(|step| {
+            let entry = self.known.picture.link(&step.commit)?.entry.as_ref()?;
+            Some(BTreeSet::from([self.known.trust.principal_of(&entry.body.signer)]))
+        });
+        Acceptance {
+            grade,
+            receipts: vec![receipt.id],
+            accepted_by: signers.collect(),
+            authors: self.authors(receipt),
         }
     }
 

@@ -290,7 +290,7 @@ impl Walk<'_> {
         let mut found = Found::default();
         search.stated(&mut found)?;
         gathered.add_found(&mut evidence, &found);
-        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence);
+        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence)?;
         gathered.add_risks(&mut evidence);
         let judged = judge_all(&evidence);
         let wanting = |((_, rule), judged): (&(u64, &Rule), &Judged)| {
@@ -308,7 +308,7 @@ impl Walk<'_> {
             evidence.unusable.clear();
         }
         gathered.add_found(&mut evidence, &found);
-        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence);
+        gathered.add_rolled_back(self.ctx, change.commit, &mut evidence)?;
         gathered.add_risks(&mut evidence);
         Ok(judge_all(&evidence))
     }

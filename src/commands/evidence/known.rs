@@ -59,6 +59,8 @@ pub struct Known {
     landed_trees: HashMap<Oid, BTreeSet<usize>>,
     /// The receipts that say they rolled something back, by the commit that does it.
     rollbacks: HashMap<Oid, BTreeSet<ReceiptId>>,
+    /// The same by the trees that they lead from and to.
+    rollback_trees: HashMap<(Oid, Oid), BTreeSet<ReceiptId>>,
     /// Receipts that were opened by keys that are not listed, by the commits that they say to be bound to.
     strangers: HashMap<Oid, BTreeSet<ReceiptId>>,
     /// Tables and trees of proposals, read once.
@@ -81,6 +83,7 @@ impl Known {
             landed: HashMap::new(),
             landed_trees: HashMap::new(),
             rollbacks: HashMap::new(),
+            rollback_trees: HashMap::new(),
             strangers: HashMap::new(),
             loaded: RefCell::default(),
             picture,
@@ -138,6 +141,8 @@ impl Known {
                     }
                 }
                 Fact::RollbackApplied(rolled) => {
+                    let trees = (rolled.from_tree, rolled.to_tree);
+                    self.rollback_trees.entry(trees).or_default().insert(receipt.id);
                     if let Some(commit) = rolled.commit {
                         self.rollbacks.entry(commit).or_default().insert(receipt.id);
                     }
@@ -208,6 +213,20 @@ impl Known {
     pub fn rolled_back_in(&self, commit: Oid) -> impl Iterator<Item = &Receipt> {
         let receipts = self.rollbacks.get(&commit).into_iter().flatten();
         receipts.filter_map(|receipt| self.picture.folded.known.get(receipt))
+    }
+
+    /// The receipts whose rollback a commit upon a tree may be, though it is not the one that they name: what they state
+    /// leads between these very trees, they are bound to it, or its message names them. What was proposed is no such
+    /// rollback, but lines.
+    pub fn rolled_back_like(&self, commit: &RangeCommit, parent: Oid) -> BTreeSet<ReceiptId> {
+        let by_trees = self.rollback_trees.get(&(parent, commit.tree)).into_iter().flatten().copied();
+        let by_binding = self.bound.get(&commit.commit).into_iter().flatten().copied();
+        let by_message = commit.named.iter().filter_map(|name| name.parse::<ReceiptId>().ok());
+        let rolls_back = |receipt: &ReceiptId| {
+            let receipt = self.picture.folded.known.get(receipt);
+            receipt.is_some_and(|one| !one.takes_back.is_empty() && one.proposals.is_empty())
+        };
+        by_trees.chain(by_binding).chain(by_message).filter(rolls_back).collect()
     }
 
     /// The numbers of all revisions that lines of were accepted or landed, of the oldest receipt first.

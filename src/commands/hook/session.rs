@@ -170,6 +170,7 @@ impl<'a> Locked<'a> {
             worktree,
             session,
             closed: None,
+            staged: None,
         })?;
         self.state.turns.push(Turn { receipt, once, closed: false });
         let extra = self.state.turns.len().saturating_sub(TURNS_MAX);

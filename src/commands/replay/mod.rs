@@ -10,7 +10,7 @@ use serde::Serialize;
 use self::check::Checked;
 use self::rerun::{Rerun, Talk};
 use self::timeline::{MomentView, StateView};
-use super::summary::OriginView;
+use super::summary::{OriginView, RollbackView, rollbacks};
 use super::target::Target;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Draft;
@@ -64,6 +64,8 @@ pub struct Replayed {
     pub state: Option<StateView>,
     /// Every entry with the state after it, without `--check` and `--rerun`. Those that a fork inherited come first.
     pub entries: Option<Vec<MomentView>>,
+    /// What other receipts take back of it, where all of its entries are shown.
+    pub taken_back: Vec<RollbackView>,
     /// What was rebuilt, with `--check`.
     pub check: Option<Checked>,
     /// What was run again, with `--rerun`.
@@ -98,6 +100,7 @@ pub fn run(ctx: &Context, args: &Args, talk: &Talk) -> anyhow::Result<Replayed> 
         at: args.at.map(|n| n as u64),
         state: None,
         entries: None,
+        taken_back: Vec::new(),
         check: None,
         rerun: None,
     };
@@ -110,6 +113,9 @@ pub fn run(ctx: &Context, args: &Args, talk: &Talk) -> anyhow::Result<Replayed> 
         let entries = timeline::entries(ctx, &picture, &trust, receipt, at);
         report.state = entries.last().map(|entry| entry.state.clone());
         report.entries = Some(entries);
+        if at + 1 == receipt.steps.len() {
+            report.taken_back = rollbacks(&receipt.taken_back, &picture);
+        }
     }
     Ok(report)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use self::effects::Effect;
 pub use self::restore::Restored;
-pub use self::undo::rollback_again;
+pub use self::undo::{base_of, rollback_again, rollback_upon};
 
 use self::undo::Undoing;
 use super::landing::{self, Commission, Site, Story, message_of};
@@ -24,7 +24,7 @@ use crate::domain::fact::data::{Base, CloseStatus, ReceiptOpened, RollbackApplie
 use crate::domain::fact::values::LineSet;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{EntryRef, Oid, ReceiptId};
-use crate::store::{Appended, Ident, Merged, StoreError};
+use crate::store::{Appended, Ident, Merged, OpenReceipt, StoreError};
 
 /// Take back what a receipt applied, or bring the files back as they were at a snapshot
 ///
@@ -48,7 +48,8 @@ pub struct Args {
     /// Show what would happen, and do nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Put it into index and working tree without committing
+    /// Put it into index and working tree; the commit is yours, and `git receipt bind R` ties it to the receipt where the
+    /// hook does not
     #[arg(long, conflicts_with_all = ["dry_run", "propose"])]
     pub stage: bool,
     /// Propose it, for others to decide about
@@ -207,8 +208,7 @@ impl Rollback<'_> {
             return Ok(("dry run", None, None));
         }
         if args.stage {
-            ctx.stage(self.site, self.to_tree, &[])?;
-            return Ok(("staged", None, None));
+            return Ok(("staged", Some(self.stage(&summary)?), None));
         }
         let message = message_of(&self.message(&summary), &summary);
         if args.propose {
@@ -229,8 +229,7 @@ impl Rollback<'_> {
             author: Ident { name, email, time: None },
             settled: &[],
         };
-        let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(self.opening(&summary)?));
-        let opening = self.cites().into_iter().fold(opening, Draft::citing);
+        let opening = self.opened(own, &summary)?;
         let mut story = Told { rollback: self, own, applied: 0 };
         let about = (self.picture, self.receipt.id);
         let job = (self.site, commission);
@@ -268,6 +267,40 @@ impl Rollback<'_> {
             Some(why) => format!("{summary}\n\n{}\n\n{what}{landed}", why.trim()),
             None => format!("{summary}\n\n{what}{landed}"),
         }
+    }
+
+    /// Puts the tree into index and files along with a receipt that says so, and waits for its commit.
+    fn stage(&self, summary: &str) -> anyhow::Result<String> {
+        let ctx = self.ctx;
+        let own = ctx.store.new_receipt_id(ctx.now);
+        let mut drafts = vec![self.opened(own, summary)?];
+        drafts.extend(self.applied(own, None));
+        // Nothing more is to be said but which commit it becomes, and that may be said of a closed one.
+        drafts.push(closed(own, "staged"));
+        let (signer, about) = (ctx.person()?, (self.picture, self.receipt.id));
+        let (landing, entries) = landing::stage(ctx, signer, about, (self.site, self.to_tree), drafts)?;
+        let opened = entries.first().map(|appended| appended.entry);
+        let hint = opened.map(|opened| OpenReceipt {
+            receipt: own,
+            opened,
+            owner: signer.id().clone(),
+            worktree: ctx.store.worktree_id(),
+            session: None,
+            closed: Some(ctx.now),
+            staged: Some((self.site.parent.tree, self.to_tree)),
+        });
+        // Before the files, so that whoever finds them staged finds it as well.
+        if let Some(Err(error)) = hint.map(|hint| ctx.store.note_opened(hint)) {
+            ctx.notice(format!("`git receipt bind {own}` is needed once it is committed: {error}"));
+        }
+        landing.finish()?;
+        ctx.notice("staged: it counts as rolled back with the commit of exactly this");
+        Ok(own.to_string())
+    }
+
+    fn opened(&self, own: ReceiptId, summary: &str) -> anyhow::Result<Draft> {
+        let opening = Draft::new(Some(own), summary, Fact::ReceiptOpened(self.opening(summary)?));
+        Ok(self.cites().into_iter().fold(opening, Draft::citing))
     }
 
     fn opening(&self, summary: &str) -> anyhow::Result<ReceiptOpened> {
@@ -329,7 +362,7 @@ impl Story for Told<'_> {
     fn told(&mut self, commit: Oid) -> Result<Vec<Draft>, StoreError> {
         let mut drafts = self.rollback.applied(self.own, Some(commit));
         self.applied = drafts.len();
-        drafts.push(closed(self.own));
+        drafts.push(closed(self.own, "rolled back"));
         Ok(drafts)
     }
 
@@ -340,7 +373,7 @@ impl Story for Told<'_> {
 }
 
 /// The end of a receipt that is done with as soon as it is opened.
-fn closed(own: ReceiptId) -> Draft {
-    let (status, summary) = (CloseStatus::Completed, "rolled back");
+fn closed(own: ReceiptId, summary: &str) -> Draft {
+    let status = CloseStatus::Completed;
     Draft::new(Some(own), summary, Fact::ReceiptClosed(super::run::closing(status, None, summary)))
 }

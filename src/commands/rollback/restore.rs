@@ -151,7 +151,7 @@ fn go_back(
     let kept = SnapshotTaken { label: Some(label.clone()), worktree: now.tree, index: now.index };
     let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(opened)).citing(point.entry);
     let snapshot = Draft::new(Some(own), &label, Fact::SnapshotTaken(kept));
-    ctx.append(vec![opening, snapshot, closed(own)])?;
+    ctx.append(vec![opening, snapshot, closed(own, "rolled back")])?;
     landing.ready(&[])?;
     landing.finish()?;
     Ok(own.to_string())

@@ -7,7 +7,7 @@ use crate::commands::proposal::Loaded;
 use crate::commands::verify::Picture;
 use crate::commands::verify_lines::Landed;
 use crate::domain::fact::values::LineSet;
-use crate::domain::fold::{Receipt, Rollback};
+use crate::domain::fold::{ProposalState, Receipt, Rollback};
 use crate::domain::ids::{Oid, ReceiptId};
 
 /// A commit by which a receipt changed a history.
@@ -42,6 +42,8 @@ pub struct Standing<'p> {
     pub receipt: &'p Receipt,
     /// Its commits in that history.
     pub pieces: Vec<Piece<'p>>,
+    /// The receipts by which something of it was taken back there.
+    pub by: Vec<ReceiptId>,
 }
 
 impl<'p> Standing<'p> {
@@ -68,17 +70,20 @@ struct Finder<'c, 'p> {
 
 impl<'p> Finder<'_, 'p> {
     fn standing(&mut self, receipt: &'p Receipt, head: Oid) -> anyhow::Result<Standing<'p>> {
-        let mut pieces = self.pieces(receipt, head)?;
+        let (mut pieces, mut by) = (self.pieces(receipt, head)?, Vec::new());
         if !pieces.is_empty() && self.asked.insert(receipt.id) {
             for rollback in &receipt.taken_back {
-                self.take_back(rollback, head, &mut pieces)?;
+                if self.take_back(rollback, head, &mut pieces)? && !by.contains(&rollback.by) {
+                    by.push(rollback.by);
+                }
             }
             self.asked.remove(&receipt.id);
         }
-        Ok(Standing { receipt, pieces })
+        Ok(Standing { receipt, pieces, by })
     }
 
-    /// The landings of a receipt in a history; where there are none, the commits that it is bound to.
+    /// The landings of a receipt in a history; where there are none, the commits that it is bound to, or was until they
+    /// were rewritten elsewhere.
     fn pieces(&self, receipt: &'p Receipt, head: Oid) -> anyhow::Result<Vec<Piece<'p>>> {
         let mut landed = BTreeMap::new();
         for (at, mut landings) in self.ctx.landings(self.picture, receipt).into_iter().enumerate() {
@@ -92,32 +97,33 @@ impl<'p> Finder<'_, 'p> {
         let commits: Vec<Oid> = landed.keys().copied().collect();
         let mut there = self.ctx.store.newest_first(head, &commits)?;
         if there.is_empty() {
-            there = self.ctx.store.newest_first(head, &receipt.bound)?;
+            let bound: Vec<Oid> = receipt.bound.iter().chain(&receipt.rewritten).copied().collect();
+            there = self.ctx.store.newest_first(head, &bound)?;
         }
         let piece =
             |commit| Piece { commit, landed: landed.remove(&commit), gone: false, back: LineSet::default() };
         Ok(there.into_iter().map(piece).collect())
     }
 
-    /// Notes what a rollback took back, if it is in the history and was not taken back itself.
+    /// Notes what a rollback took back, if it is in the history and was not taken back itself, and says whether it is.
     fn take_back(
         &mut self,
         rollback: &'p Rollback,
         head: Oid,
         pieces: &mut [Piece<'p>],
-    ) -> anyhow::Result<()> {
-        let Some(by) = self.picture.folded.receipt(rollback.by) else { return Ok(()) };
+    ) -> anyhow::Result<bool> {
+        let Some(by) = self.picture.folded.receipt(rollback.by) else { return Ok(false) };
         let standing = self.standing(by, head)?;
-        let did = |piece: &&Piece<'_>| match rollback.said.commit {
-            Some(commit) => piece.commit == commit,
+        let did = |piece: &&Piece<'_>| match (rollback.said.commit, &piece.landed) {
+            (Some(commit), Some(_)) => piece.commit == commit,
             // Proposed and accepted: then what landed does it, where all of it did.
-            None => piece
-                .landed
-                .as_ref()
-                .is_some_and(|(at, landed)| landed.lines.len() == by.proposals[*at].made.lines.count),
+            (None, Some((at, landed))) => landed.lines.len() == by.proposals[*at].made.lines.count,
+            // Its own commit, what that was rewritten to, or the one that holds what was staged. Of what was proposed,
+            // one that a landing was rewritten to.
+            (_, None) => by.proposals.is_empty() || by.proposals.iter().any(ProposalState::is_all_applied),
         };
         let Some(done) = standing.pieces.iter().filter(did).find(|piece| piece.stands()) else {
-            return Ok(());
+            return Ok(false);
         };
         let commits: Vec<Oid> = pieces.iter().map(|piece| piece.commit).collect();
         let before: BTreeSet<Oid> = self.ctx.store.newest_first(done.commit, &commits)?.into_iter().collect();
@@ -125,7 +131,7 @@ impl<'p> Finder<'_, 'p> {
             pieces.iter_mut().filter(|piece| before.contains(&piece.commit)).collect();
         let Some(lines) = &rollback.said.lines else {
             met.iter_mut().for_each(|piece| piece.gone = true);
-            return Ok(());
+            return Ok(true);
         };
         let revision = met.iter().filter_map(|piece| Some(piece.landed.as_ref()?.0)).max();
         for piece in met {
@@ -135,6 +141,6 @@ impl<'p> Finder<'_, 'p> {
                 piece.back = piece.back.union(&landed.lines.common(lines));
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

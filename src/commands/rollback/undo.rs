@@ -1,11 +1,15 @@
 //! The tree that taking something back gives: three-way merges upon a commit, the newest of what is taken back first.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 
 use super::standing::{Piece, Standing};
 use crate::commands::proposal::LoadError;
+use crate::commands::summary::facts;
 use crate::commands::verify::Picture;
 use crate::commands::{Context, UserError, user_error};
+use crate::domain::fact::Fact;
 use crate::domain::fact::data::{RollbackApplied, TreeAt};
 use crate::domain::fact::values::{GitPath, LineSet};
 use crate::domain::fold::Receipt;
@@ -79,8 +83,7 @@ fn chosen<'p>(standing: Standing<'p>, lines: Option<&LineSet>) -> anyhow::Result
         ));
     }
     let all_back = || {
-        let by: Vec<String> =
-            standing.receipt.taken_back.iter().map(|known| format!("`{}`", known.by)).collect();
+        let by: Vec<String> = standing.by.iter().map(|by| format!("`{by}`")).collect();
         let by = if by.is_empty() { String::new() } else { format!(" by {}", by.join(", ")) };
         user_error(
             format!("receipt `{id}` is rolled back already{by}"),
@@ -209,15 +212,7 @@ fn again(ctx: &Context, picture: &Picture, by: &Receipt, said: &[&RollbackApplie
     let missing = |message: String| UserError { message, hint: None, code: 4 };
     let of = picture.folded.receipt(first.of);
     let of = of.ok_or_else(|| missing(format!("receipt `{}` is not here", first.of)))?;
-    let base = match first.commit {
-        Some(commit) => match ctx.store.has_object(commit) {
-            true => ctx.store.parents_of(commit)?.first().copied(),
-            false => return Err(missing(format!("commit `{commit}` is not here")).into()),
-        },
-        // One that was proposed starts from the proposal's base.
-        None => by.proposals.first().map(|proposal| proposal.made.base.commit),
-    };
-    let base = base.context("nothing says upon which commit it was rolled back")?;
+    let base = stated_base(ctx, picture, by, first)?;
     if !ctx.store.has_object(base) {
         return Err(missing(format!("commit `{base}` is not here")).into());
     }
@@ -230,9 +225,8 @@ fn again(ctx: &Context, picture: &Picture, by: &Receipt, said: &[&RollbackApplie
     {
         anyhow::bail!("commit `{commit}` does not have tree `{}`", first.to_tree);
     }
-    let lines = said.iter().try_fold(LineSet::default(), |all, one| Some(all.union(one.lines.as_ref()?)));
     let on = TreeAt { commit: base, tree: first.from_tree };
-    match undo(ctx, picture, of, &on, lines.as_ref())?.merged {
+    match undo(ctx, picture, of, &on, lines_of(said).as_ref())?.merged {
         Merged::Clean(tree) if said.iter().all(|one| one.to_tree == tree && one.of == first.of) => Ok(()),
         Merged::Clean(tree) => anyhow::bail!(
             "taking back receipt `{}` on commit `{base}` gives tree `{tree}`, not `{}`",
@@ -242,5 +236,105 @@ fn again(ctx: &Context, picture: &Picture, by: &Receipt, said: &[&RollbackApplie
         Merged::Conflicts(_) => {
             anyhow::bail!("taking back receipt `{}` on commit `{base}` conflicts", first.of)
         }
+    }
+}
+
+/// The tree that a rollback gives upon another commit than it states; none where it conflicts there, or where it would take
+/// back anything else than what its signer saw go.
+///
+/// # Errors
+/// When something that it takes is not here.
+pub fn rollback_upon(
+    ctx: &Context,
+    picture: &Picture,
+    by: &Receipt,
+    said: &[&RollbackApplied],
+    on: &TreeAt,
+) -> Result<Option<Oid>, LoadError> {
+    let upon = || -> anyhow::Result<Option<Oid>> {
+        let Some(first) = said.first() else { return Ok(None) };
+        let what = |said: &RollbackApplied| (said.of, said.from_tree, said.to_tree);
+        let Some(of) = picture.folded.receipt(first.of) else { return Ok(None) };
+        if said.iter().any(|one| what(one) != what(first)) {
+            return Ok(None);
+        }
+        let lines = lines_of(said);
+        let then = TreeAt { commit: stated_base(ctx, picture, by, first)?, tree: first.from_tree };
+        let then = undo(ctx, picture, of, &then, lines.as_ref())?;
+        let now = undo(ctx, picture, of, on, lines.as_ref())?;
+        let rewritten: BTreeMap<Oid, Oid> = facts(of, picture)
+            .filter_map(|fact| match fact {
+                Fact::CommitRebound(rebound) => Some((rebound.to, rebound.from)),
+                _ => None,
+            })
+            .collect();
+        let as_then = |now: &Taken<'_>| then.taken.iter().any(|then| now.is_as(then, &rewritten));
+        Ok(match now.merged {
+            Merged::Clean(tree) if now.taken.len() == then.taken.len() && now.taken.iter().all(as_then) => {
+                Some(tree)
+            }
+            _ => None,
+        })
+    };
+    upon().or_else(|error| match error.downcast_ref::<UserError>() {
+        Some(UserError { message, code: 4, .. }) => Err(LoadError::Withheld(message.clone())),
+        _ => Ok(None),
+    })
+}
+
+impl Taken<'_> {
+    /// Whether this is the same as was taken `then`, as it is or as it was rewritten to.
+    fn is_as(&self, then: &Taken<'_>, rewritten: &BTreeMap<Oid, Oid>) -> bool {
+        if self.commit() == then.commit() {
+            return self.lines == then.lines;
+        }
+        let mut from = self.commit();
+        // As often as there are rewritten commits at most: whoever states them may let them go in circles.
+        for _ in 0..rewritten.len() {
+            match rewritten.get(&from) {
+                Some(before) if *before == then.commit() => {
+                    let whole = then.piece.landed.as_ref().map(|(_, landed)| &landed.lines);
+                    return self.lines.is_none() && then.lines.as_ref() == whole;
+                }
+                Some(before) => from = *before,
+                None => break,
+            }
+        }
+        false
+    }
+}
+
+/// The lines that several entries about one rollback name together; none where one of them takes all.
+fn lines_of(said: &[&RollbackApplied]) -> Option<LineSet> {
+    said.iter().try_fold(LineSet::default(), |all, one| Some(all.union(one.lines.as_ref()?)))
+}
+
+/// The commit upon which a rollback says that it happened.
+fn stated_base(
+    ctx: &Context,
+    picture: &Picture,
+    by: &Receipt,
+    said: &RollbackApplied,
+) -> anyhow::Result<Oid> {
+    let base = match said.commit {
+        Some(commit) if ctx.store.has_object(commit) => ctx.store.parents_of(commit)?.first().copied(),
+        Some(commit) => {
+            let message = format!("commit `{commit}` is not here");
+            return Err(UserError { message, hint: None, code: 4 }.into());
+        }
+        // One that was proposed starts from the proposal's base, one that was staged from HEAD as it was then.
+        None => match by.proposals.first() {
+            Some(proposal) => Some(proposal.made.base.commit),
+            None => base_of(picture, by),
+        },
+    };
+    base.context("nothing says upon which commit it was rolled back")
+}
+
+/// The commit that HEAD was when a receipt was opened.
+pub fn base_of(picture: &Picture, receipt: &Receipt) -> Option<Oid> {
+    match facts(receipt, picture).next() {
+        Some(Fact::ReceiptOpened(opened)) => opened.base.as_ref().map(|base| base.commit),
+        _ => None,
     }
 }

@@ -8,6 +8,8 @@ mod fork;
 mod order;
 mod proposal;
 mod receipt;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod work;
 

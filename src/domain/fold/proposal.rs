@@ -94,6 +94,11 @@ impl ProposalState {
         self.lines.pending(self.made.lines.count)
     }
 
+    /// Whether all of its lines landed.
+    pub fn is_all_applied(&self) -> bool {
+        self.lines.applied.len() == self.made.lines.count
+    }
+
     /// How far it has come.
     pub fn stage(&self) -> Stage {
         if !self.lines.applied.is_empty() {

@@ -32,6 +32,8 @@ pub struct Receipt {
     pub proposals: Vec<ProposalState>,
     /// Commits it is bound to now, oldest binding first.
     pub bound: Vec<Oid>,
+    /// Commits that it was bound to until they were rewritten: in other histories they may still be.
+    pub rewritten: Vec<Oid>,
     /// What it takes back of other receipts, in order.
     pub takes_back: Vec<Rollback>,
     /// What others take back of it, by when they were opened. Whether that holds in some history is for the history to
@@ -106,6 +108,7 @@ impl<'a> Folding<'a> {
             steps: vec![Step { commit: opening.link.commit, entry, late: false }],
             proposals: Vec::new(),
             bound: Vec::new(),
+            rewritten: Vec::new(),
             takes_back: Vec::new(),
             taken_back: Vec::new(),
             origin: None,
@@ -229,7 +232,11 @@ impl<'a> Folding<'a> {
             }
             Fact::CommitBound(bound) => self.bind(bound.commit),
             Fact::CommitRebound(rebound) => {
+                let bound = self.state.bound.len();
                 self.state.bound.retain(|commit| *commit != rebound.from);
+                if self.state.bound.len() < bound {
+                    self.state.rewritten.push(rebound.from);
+                }
                 self.bind(rebound.to);
             }
             _ => {}
@@ -239,6 +246,7 @@ impl<'a> Folding<'a> {
     }
 
     fn bind(&mut self, commit: Oid) {
+        self.state.rewritten.retain(|known| *known != commit);
         if !self.state.bound.contains(&commit) {
             self.state.bound.push(commit);
         }
