@@ -45,17 +45,19 @@ fn blame_in(repo: &TestRepo, folder: &Path, args: &[&str]) -> Vec<Value> {
     assert_eq!(code, 0, "{report:#}");
     let git = repo.git_in(folder, &[&["blame", "--line-porcelain"], args].concat());
     let is_id = |word: &str| word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let theirs: Vec<(&str, &str)> = git
-        .lines()
-        .filter(|line| !line.starts_with('\t'))
+    let headers = || git.lines().filter(|line| !line.starts_with('\t'));
+    let theirs: Vec<(&str, &str)> = headers()
         .filter_map(|line| {
             let mut words = line.split(' ');
             Some((words.next().filter(|word| is_id(word))?, words.next()?))
         })
         .collect();
+    let files: Vec<&str> = headers().filter_map(|line| line.strip_prefix("filename ")).collect();
     let lines = report["lines"].as_array().unwrap().clone();
-    assert_eq!(lines.len(), theirs.len(), "{report:#}");
-    for (ours, (commit, origin)) in lines.iter().zip(theirs) {
+    assert_eq!((lines.len(), lines.len()), (theirs.len(), files.len()), "{report:#}");
+    for ((ours, (commit, origin)), file) in lines.iter().zip(theirs).zip(files) {
+        // Odd names are in quotes there.
+        assert!(file.starts_with('"') || ours["origin_path"] == file, "{file}: {ours:#}");
         let committed = commit.bytes().any(|byte| byte != b'0').then_some(commit);
         assert_eq!(ours["commit"].as_str(), committed, "{ours:#}");
         assert_eq!(ours["origin_line"].to_string(), origin, "{ours:#}");
@@ -257,6 +259,45 @@ fn commits_are_gits_own_in_every_form_of_asking() {
             &[(2, &receipt, "commit", 1), (9, &receipt, "commit", 2)],
         );
     }
+}
+
+/// Commits by hand what a proposal has, after accepting some of its lines without landing them.
+fn by_hand(repo: &TestRepo, changed: &[u32], accepted: &str) -> String {
+    write(&repo.path, "a.txt", &ten_lines(changed));
+    let receipt = repo.receipt(&["propose", "-m", "Shout"]);
+    repo.receipt(&["accept", &receipt, "--lines", accepted]);
+    repo.git(&["commit", "-qam", "By hand"]);
+    receipt
+}
+
+#[test]
+fn accepted_lines_that_were_committed_by_hand_are_told_by_their_numbers() {
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    assert_eq!(repo.json(&["show", &receipt]).0["proposal"]["applied"], "");
+    let lines = blame(&repo, &["a.txt"]);
+    let grade = told(&lines[1])[0].1.clone();
+    assert_told(&lines, &[(2, &receipt, &grade, 1), (9, &receipt, &grade, 2)]);
+    assert_eq!(lines[1]["receipts"][0]["accepted_by"], json!(["person (this machine)"]));
+    assert!(repo.receipt(&["why", "a.txt:9"]).contains("its accepted line L02 put this line here"));
+    // Later commits of the same file are no matter.
+    write(&repo.path, "a.txt", &format!("above\n{}", ten_lines(&[2, 9])));
+    repo.git(&["commit", "-qam", "Above"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, &grade, 1), (10, &receipt, &grade, 2)]);
+
+    // Some lines of a proposal, and only these in the commit.
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Shout"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1,3"]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+    repo.git(&["commit", "-qam", "By hand"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(2, &receipt, "tree", 1), (9, &receipt, "tree", 3)]);
+
+    // A line that nobody accepted in the same commit, and nothing speaks for it.
+    let repo = ten();
+    by_hand(&repo, &[2, 9], "1");
+    assert_told(&blame(&repo, &["a.txt"]), &[]);
 }
 
 #[test]
