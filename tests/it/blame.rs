@@ -301,6 +301,124 @@ fn accepted_lines_that_were_committed_by_hand_are_told_by_their_numbers() {
 }
 
 #[test]
+fn a_line_that_git_looks_past_a_change_of_is_still_known_by_what_was_accepted() {
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    let grade = told(&blame(&repo, &["a.txt"])[1])[0].1.clone();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]).replace("line", "    line"));
+    repo.git(&["commit", "-qam", "Indent"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[]);
+    let expected = [(2, &*receipt, &*grade, 1), (9, &*receipt, &*grade, 2)];
+    let lines = blame(&repo, &["-w", "a.txt"]);
+    assert_told(&lines, &expected);
+    assert_eq!(lines[1]["text"], "    line 2 was here");
+    let indent = repo.git(&["rev-parse", "HEAD"]);
+    assert_told(&blame(&repo, &["--ignore-rev", &indent, "a.txt"]), &expected);
+    write(&repo.path, "past", &format!("# looked past\n{indent}\n"));
+    assert_told(&blame(&repo, &["--ignore-revs-file", "past", "a.txt"]), &expected);
+    assert_told(&blame(&repo, &["--ignore-revs-file", "past", "--ignore-revs-file", "", "a.txt"]), &[]);
+    repo.git(&["config", "blame.ignoreRevsFile", "past"]);
+    assert_told(&blame(&repo, &["a.txt"]), &expected);
+}
+
+#[test]
+fn a_line_that_moved_to_another_file_is_told_by_the_file_that_it_comes_from() {
+    let repo = ten();
+    let receipt = land(&repo, &[2, 9], "Shout");
+    write(&repo.path, "b.txt", &format!("of its own\n{}", ten_lines(&[2, 9])));
+    write(&repo.path, "a.txt", "what is left\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Move"]);
+    assert_told(&blame(&repo, &["b.txt"]), &[]);
+    let lines = blame(&repo, &["-C", "b.txt"]);
+    assert_told(&lines, &[(3, &receipt, "commit", 1), (10, &receipt, "commit", 2)]);
+    assert_eq!((&lines[2]["origin_path"], &lines[2]["origin_line"]), (&"a.txt".into(), &2.into()));
+    assert_eq!(lines[0]["origin_path"], "b.txt");
+    // Nothing names this commit; the accepted lines are found by what they bring, in the file where they were.
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    repo.git(&["mv", "a.txt", "c.txt"]);
+    write(&repo.path, "a.txt", "another\n");
+    write(&repo.path, "b.txt", &ten_lines(&[2, 9]));
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Copy"]);
+    let lines = blame(&repo, &["-C", "-C", "b.txt"]);
+    assert_eq!((told(&lines[1])[0].0.as_str(), &told(&lines[8])[0].3), (receipt.as_str(), &json!(2)));
+}
+
+#[test]
+fn every_option_names_the_commits_and_places_that_git_names_with_it() {
+    let repo = ten();
+    let block = |name: &str| -> String { (1..=5).map(|n| format!("    {name} says number {n}\n")).collect() };
+    let commit = |files: &[(&str, String)]| {
+        for (name, content) in files {
+            write(&repo.path, name, content);
+        }
+        repo.git(&["add", "."]);
+        repo.git(&["commit", "-qm", "Step"]);
+        repo.git(&["rev-parse", "HEAD"])
+    };
+    let (one, two, short) = (block("one"), block("two"), "abcdef\n");
+    let moved = |first: &str, last: &str| ("m", format!("{first}{two}{last}"));
+    commit(&[moved(&one, short), ("x", format!("{one}{two}")), ("y", "y\n".into()), ("z", two.clone())]);
+    // Within the file; to a file of the same commit; from a file that stays, to a new one and to an old one.
+    commit(&[moved(short, &one)]);
+    commit(&[("x", one.clone()), ("y", format!("y\n{two}"))]);
+    commit(&[("new", two.clone()), ("old", "old\n".into())]);
+    commit(&[("old", format!("old\n{two}"))]);
+    let indent = commit(&[("x", one.replace("    ", "\t"))]);
+    let shouted = commit(&[("z", two.to_uppercase())]);
+    write(&repo.path, "past", &format!("{indent}\n{shouted}\n"));
+    let files = ["m", "x", "y", "z", "new", "old"];
+    let all = |options: &[&str]| -> Vec<Value> {
+        let lines = |file: &&str| blame(&repo, &[options, &["--", file]].concat());
+        let bare = |line: Value| json!([line["commit"], line["origin_path"], line["origin_line"]]);
+        files.iter().flat_map(lines).map(bare).collect()
+    };
+    let mut seen = vec![all(&[])];
+    // Each of them is for something.
+    for options in [
+        &["-w"][..],
+        &["-M"],
+        &["-M3"],
+        &["-wM3"],
+        &["-C"],
+        &["-C", "-C"],
+        &["-C", "-C", "-C"],
+        &["-wC", "-C", "-C"],
+        &["--ignore-rev", &shouted],
+        &["--ignore-revs-file", "past"],
+        &["-w", "-M", "-C", "-C", "-C", "--ignore-revs-file", "past", "-L", "2,4"],
+    ] {
+        let lines = all(options);
+        assert!(!seen.contains(&lines), "{options:?}");
+        seen.push(lines);
+    }
+    for options in [&["-C90", "-C"][..], &["-M", "-C200", "-C", "-C20"], &["--ignore-rev=HEAD", "-M30"]] {
+        all(options);
+    }
+    // Anywhere else the letter still says where to run.
+    let there = repo.path.to_str().unwrap();
+    assert_eq!(
+        repo.receipt_in(Path::new("/"), &["-C", there, "blame", "-C", "x"]),
+        repo.receipt(&["blame", "-C", "x"])
+    );
+    assert_eq!(repo.receipt_in(Path::new("/"), &["list", "-C", there]), repo.receipt(&["list"]));
+    for (args, said) in [
+        (&["blame", "-CC", "x"][..], "invalid value 'C' for '-C"),
+        (&["blame", "-M=x", "x"], "a number belongs there"),
+        (&["blame", "--ignore-rev", "no-such", "x"], "`no-such` names no commit to look past"),
+        (&["blame", "--ignore-revs-file", "no-such", "x"], "from the top of the working tree"),
+        (&["why", "-w", "x:1"], "unexpected argument"),
+    ] {
+        let output = repo.try_receipt(args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
+#[test]
 fn odd_names_line_ends_and_folders_are_no_matter() {
     let repo = ten();
     let names =
