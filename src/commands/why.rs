@@ -310,7 +310,7 @@ impl<'a> Telling<'a> {
         let Ok(loaded) = self.known.loaded(self.ctx, at) else { return Ok(proposed()) };
         let Some((path, line)) = loaded.table.proposed_line(number) else { return Ok(proposed()) };
         let Some(file) = loaded.proposed.get(&path) else { return Ok(proposed()) };
-        let found = writers(self.ctx, &self.known.picture, self.receipt, (&path, file.oid), &[line]);
+        let found = writers(&self.ctx.store, &self.known.picture, self.receipt, (&path, file.oid), &[line]);
         Ok(found.into_iter().flatten().next().or_else(proposed))
     }
 

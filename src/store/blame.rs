@@ -10,6 +10,7 @@ use std::process::{Output, Stdio};
 use std::thread::JoinHandle;
 
 use super::error::StoreError;
+use super::inside::Inside;
 use super::{Store, git};
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Oid, OidMap};
@@ -154,6 +155,13 @@ impl Store {
         let child = command.spawn().map_err(|error| git::failed(&args, &error.to_string()))?;
         let looks_past_text = tracing.looks_past_text(self);
         Ok(Blaming { running: std::thread::spawn(move || child.wait_with_output()), args, looks_past_text })
+    }
+
+    /// What a file of the working tree holds; none where there is no such file, or a link in its place.
+    pub fn file_on_disk(&self, path: &GitPath) -> Option<Vec<u8>> {
+        let file = Inside::of(self.work_dir()?).at(path)?;
+        let is_file = std::fs::symlink_metadata(&file).is_ok_and(|there| there.is_file());
+        is_file.then(|| std::fs::read(&file).ok())?
     }
 
     /// Reads every committed line as its own commit has it.

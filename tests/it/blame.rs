@@ -580,6 +580,64 @@ fn of_several_receipts_bound_to_a_commit_the_one_whose_edit_wrote_the_line_is_na
 }
 
 #[test]
+fn a_line_that_is_not_committed_names_the_newest_open_receipt_whose_edit_wrote_it() {
+    let repo = ten();
+    let (base, one, two) = (ten_lines(&[]), ten_lines(&[2]), ten_lines(&[2, 3]));
+    let first = edited(&repo, "first", &[(&base, &one), (&one, &two)]);
+    let second = edited(&repo, "second", &[(&two, &ten_lines(&[2, 3, 8]))]);
+    // A line by hand, and one of them changed by hand afterwards.
+    write(
+        &repo.path,
+        "a.txt",
+        &format!("above\n{}", ten_lines(&[2, 3, 5, 8])).replace("line 3 was", "line 3 is not"),
+    );
+    let edit = |receipt: &str| vec![(receipt.to_owned(), "uncommitted".into(), "edit".into(), Value::Null)];
+    let expected = |number: u64| match number {
+        3 => edit(&first),
+        9 => edit(&second),
+        _ => Vec::new(),
+    };
+    for args in [&["a.txt"][..], &["-L", "3,9", "a.txt"], &["-w", "-C", "a.txt"]] {
+        for line in blame(&repo, args) {
+            assert_eq!(told(&line), expected(line["line"].as_u64().unwrap()), "{line:#}");
+        }
+    }
+    let text = repo.receipt(&["blame", "a.txt"]);
+    let row = text.lines().nth(2).unwrap();
+    assert!(
+        row.starts_with("not committed") && row.contains(&format!("{} edit uncommitted", &first[18..])),
+        "{text}"
+    );
+    assert!(
+        repo.receipt(&["blame", "--porcelain", "a.txt"])
+            .contains("receipt-grade uncommitted\nreceipt-basis edit")
+    );
+    let (story, _) = repo.json(&["why", "a.txt:3"]);
+    let told_of = &story["stories"][0];
+    assert_eq!((&story["commit"], &told_of["wrote"]["step"]), (&Value::Null, &2.into()), "{story:#}");
+    assert_eq!(told_of["retrievals"][0]["query"], "where is first");
+    let text = repo.receipt(&["why", "a.txt:3"]);
+    assert!(text.contains("evidence not committed: a recorded edit wrote this line"), "{text}");
+    assert_eq!(repo.json(&["why", "a.txt:6"]).0["stories"], json!([]));
+    // What is committed is told by evidence for the commit, of which there is none here.
+    repo.git(&["commit", "-qam", "Both, and by hand"]);
+    assert!(blame(&repo, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+    repo.git(&["reset", "-q", "HEAD~1"]);
+    assert_eq!(told(&blame(&repo, &["a.txt"])[2]), edit(&first));
+    // In another worktree neither is at work, and one that is closed is no longer.
+    let linked = repo.folder.path().join("linked");
+    repo.git(&["worktree", "add", "-q", linked.to_str().unwrap(), "HEAD"]);
+    write(&linked, "a.txt", &two);
+    assert!(blame_in(&repo, &linked, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+    repo.receipt(&["close", &second, "--status", "completed"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!((told(&lines[2]), told(&lines[8])), (edit(&first), Vec::new()));
+    // The same line by a newer one.
+    let third = edited(&repo, "third", &[(&base, &one)]);
+    assert_eq!(told(&blame(&repo, &["a.txt"])[2]), edit(&third));
+}
+
+#[test]
 fn a_squash_of_bound_commits_is_taken_apart_again() {
     let repo = ten();
     repo.git(&["checkout", "-qb", "side"]);

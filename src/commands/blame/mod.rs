@@ -2,6 +2,7 @@
 
 pub mod attribute;
 pub mod edits;
+mod uncommitted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -15,8 +16,10 @@ use super::summary::{agent_of, facts, state_of};
 use super::{Context, Report, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{Oid, ReceiptId, Timestamp};
+use crate::domain::policy::Grade;
 use crate::store::{Annotated, StoreError, Tracing};
 use attribute::{Basis, Claim, attribute};
+use uncommitted::Uncommitted;
 
 /// Show for every line of a file the commit, the receipt, the agent and who accepted it
 ///
@@ -26,7 +29,8 @@ use attribute::{Basis, Claim, attribute};
 /// A receipt stands with how closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`. `L07` is the
 /// accepted line that put exactly this line here, `edit` a recorded edit that wrote it. Behind `~` stand receipts that
 /// speak for the commit where none can be tied to the line, behind `?` those of unknown signers. A line without a receipt
-/// has none.
+/// has none. Beside a line that is not committed stands the receipt open in this worktree of which a recorded edit wrote
+/// it, as `uncommitted`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A revision (or `A..B`, to look no further back than A), and the file; after `--` where a name begins with a dash
@@ -70,6 +74,9 @@ fn score(text: &str) -> Result<String, String> {
     }
 }
 
+/// The grade where there is no commit that evidence could fit.
+pub const UNCOMMITTED: &str = "uncommitted";
+
 /// The lines and where they come from.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Blamed {
@@ -112,7 +119,8 @@ pub struct ClaimView {
     pub receipt: String,
     /// Whether a known signer opened it.
     pub known: bool,
-    /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first.
+    /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first; `uncommitted`
+    /// where the line is not committed.
     pub grade: &'static str,
     /// What ties it to the line: `line` where an accepted line put it there, `edit` where a recorded edit wrote it,
     /// `commit` where it speaks for the commit and no more can be told.
@@ -247,7 +255,8 @@ pub fn look(
     let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, tracing, file)?;
     let glance = Glance::at(&ctx.store);
     let annotated = running.finish(&ctx.store).map_err(|error| in_our_words(error, rev, file))?;
-    let known = match glance?.may_speak_for(&ctx.store, &annotated)? {
+    let uncommitted = Uncommitted::find(ctx, &annotated);
+    let known = match uncommitted.is_some() || glance?.may_speak_for(&ctx.store, &annotated)? {
         false => None,
         true => {
             let trust = ctx.trust(None)?;
@@ -255,10 +264,13 @@ pub fn look(
             Some(Known::new(ctx, picture, trust)?)
         }
     };
-    let claims = match &known {
+    let mut claims = match &known {
         Some(known) => attribute(ctx, known, &annotated)?,
         None => vec![Vec::new(); annotated.lines.len()],
     };
+    if let (Some(uncommitted), Some(known)) = (uncommitted, &known) {
+        uncommitted.claim(ctx, known, &annotated, &mut claims)?;
+    }
     let revision = within.map(|(to, _)| to);
     Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
 }
@@ -310,7 +322,7 @@ impl Looked {
         ClaimView {
             receipt: claim.receipt.to_string(),
             known: claim.known,
-            grade: claim.grade.as_str(),
+            grade: claim.grade.map_or(UNCOMMITTED, Grade::as_str),
             basis: claim.basis.as_str(),
             number: claim.number.map(|(_, number)| number),
             step: claim.step.map(|step| step as u64),
