@@ -120,13 +120,18 @@ fn size(cells: u16) -> NonZero<u16> {
 
 /// A file of some lines, each of which a proposal changes; a key of the person's own.
 fn with_proposal(count: u32) -> (TestRepo, String) {
+    proposing(&lines(count, "is"), &lines(count, "was"))
+}
+
+/// A file that a proposal changes; a key of the person's own.
+fn proposing(before: &str, after: &str) -> (TestRepo, String) {
     let repo = TestRepo::new();
     repo.git(&["config", "user.email", "ann@example.com"]);
     repo.receipt(&["key", "new", "--person"]);
-    write(&repo, "a.txt", &lines(count, "is"));
+    write(&repo, "a.txt", before);
     repo.git(&["add", "."]);
     repo.git(&["commit", "-qm", "Lines"]);
-    write(&repo, "a.txt", &lines(count, "was"));
+    write(&repo, "a.txt", after);
     let receipt = repo.receipt(&["propose", "-m", "Past tense"]);
     repo.git(&["checkout", "-q", "a.txt"]);
     (repo, receipt)
@@ -254,6 +259,81 @@ fn whatever_ends_it_puts_the_terminal_right_and_keeps_what_was_decided() {
     assert_eq!(screen.end().0, 0);
     assert_eq!(standing(&repo, &receipt)["rejected"], "1");
     assert!(kept(&repo).is_empty());
+}
+
+/// Lines of which two change, far apart, and a wide one beside the first.
+fn two_places() -> (TestRepo, String) {
+    let before = lines(40, "is").replace("line 9 is", "9 漢字");
+    let after = before.replace("line 10 is", "line 10 was").replace("line 30 is", "line 30 was");
+    proposing(&before, &after)
+}
+
+#[test]
+fn unchanged_lines_stand_around_those_that_change() {
+    let (repo, _) = two_places();
+    for (env, dims) in [(&[][..], true), (&[("NO_COLOR", "1")][..], false)] {
+        let screen = Screen::start(&repo, &["review", "@"], env);
+        screen.press("", "2 undecided");
+        let shown = screen.contents();
+        let rows: Vec<&str> = shown.lines().filter_map(|row| row.get(21..)).map(str::trim_end).collect();
+        let want = [
+            "         line 7 is here",
+            "         line 8 is here",
+            "         9 漢字 here",
+            ">  L01 - line 10 is here",
+            "       + line 10 was here",
+            "         line 11 is here",
+            "         line 12 is here",
+            "         line 13 is here",
+            "       …",
+            "         line 27 is here",
+        ];
+        assert_eq!(rows[2..12], want, "{shown}");
+        assert!(shown.contains("line 33 is here") && !shown.contains("line 34"), "{shown}");
+        let bytes = String::from_utf8_lossy(&screen.seen.lock().unwrap().bytes).into_owned();
+        // Dimmed by number 2 of its own or among others.
+        assert_eq!(bytes.contains("\u{1b}[2m"), dims, "{bytes:?}");
+        screen.press("n", ">  L02");
+        screen.resize(7, 80);
+        screen.press("", "line 31 is here");
+        assert!(screen.contents().contains("L02 - line 30 is here"), "{}", screen.contents());
+        screen.resize(4, 30);
+        screen.press("k", ">n L01");
+        screen.resize(24, 80);
+        screen.press("", "line 7 is here");
+        screen.press("qd", "");
+        assert_eq!(screen.end().0, 0);
+    }
+    // In plain text, what stands between two lines once.
+    let (code, _, err) = answer(&repo, &["review", "@"], "s\nq\n");
+    assert_eq!(code, 0, "{err}");
+    let around = "unchanged: line 8 is here\nunchanged: 9 漢字 here\nL01 changes: line 10 is here\n  to: line 10 was here\n\
+                  unchanged: line 11 is here\n";
+    assert!(err.contains(around), "{err}");
+    assert!(err.contains("unchanged: line 29 is here\nL02 changes"), "{err}");
+    assert_eq!(err.matches("unchanged: line 12 is here").count(), 1, "{err}");
+    assert!(
+        !err.contains("line 6 is") && !err.contains("line 14 is") && !err.contains("line 34 is"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_file_of_a_hundred_thousand_lines_opens_at_once() {
+    let before = lines(100_000, "is");
+    let after: String = (1..=100_000)
+        .map(|n| format!("line {n} {} here\n", if n % 100 == 0 { "was" } else { "is" }))
+        .collect();
+    let (repo, _) = proposing(&before, &after);
+    let began = Instant::now();
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "1000 undecided");
+    screen.press("G", "line 100000 was here");
+    screen.press("g", "line 97 is here");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    screen.press("q", "");
+    screen.end();
 }
 
 #[test]
