@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pty_process::{Size, blocking as pty};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
 
 use crate::support::{PROGRAM, TestRepo, check, project};
@@ -36,9 +36,19 @@ impl Drop for Screen {
 
 /// Starts the program on a new terminal of 24 rows and 80 columns.
 fn spawn(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> (pty::Pty, std::process::Child) {
+    spawn_any(repo, PROGRAM, args, env)
+}
+
+/// Starts any program there.
+fn spawn_any(
+    repo: &TestRepo,
+    program: &str,
+    args: &[&str],
+    env: &[(&str, &str)],
+) -> (pty::Pty, std::process::Child) {
     let (terminal, theirs) = pty::open().unwrap();
     terminal.resize(Size::new(24, 80)).unwrap();
-    let mut command = pty::Command::new(PROGRAM)
+    let mut command = pty::Command::new(program)
         .args(args)
         .current_dir(&repo.path)
         .env_clear()
@@ -55,7 +65,10 @@ fn spawn(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> (pty::Pty, std
 
 impl Screen {
     fn start(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> Screen {
-        let (terminal, child) = spawn(repo, args, env);
+        Screen::of(spawn(repo, args, env))
+    }
+
+    fn of((terminal, child): (pty::Pty, std::process::Child)) -> Screen {
         let screen = vt100::Parser::new(size(24), size(80), 0);
         let seen = Arc::new(Mutex::new(Seen { bytes: Vec::new(), screen, ended: false }));
         let terminal = Arc::new(terminal);
@@ -110,6 +123,7 @@ impl Screen {
         let screen = seen.screen.screen();
         assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
         assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{}", screen.contents());
+        assert!(!screen.bracketed_paste(), "{}", screen.contents());
         (code, screen.contents())
     }
 }
@@ -334,6 +348,81 @@ fn a_file_of_a_hundred_thousand_lines_opens_at_once() {
     assert!(took < Duration::from_secs(20), "{took:?}");
     screen.press("q", "");
     screen.end();
+}
+
+#[test]
+fn the_shell_can_stop_it_and_go_on_with_it() {
+    let (repo, receipt) = with_proposal(3);
+    let screen = Screen::of(spawn_any(&repo, "sh", &["-i"], &[("PS1", "ready: ")]));
+    screen.press("", "ready:");
+    screen.press(&format!("'{PROGRAM}' review @\r"), "3 undecided");
+    screen.press("y", "1 accepted");
+    screen.press("\u{1a}", "ready:");
+    screen.press("stty -a\r", " icanon");
+    {
+        let seen = screen.seen.lock().unwrap();
+        let now = seen.screen.screen();
+        assert!(!now.alternate_screen() && !now.hide_cursor(), "{}", now.contents());
+        assert!(String::from_utf8_lossy(&seen.bytes).contains("\u{1b}[?2004l"));
+    }
+    screen.press("fg\r", "1 accepted, 2 undecided");
+    assert!(screen.seen.lock().unwrap().screen.screen().alternate_screen());
+    screen.press("n", "1 accepted, 1 rejected");
+    // While a text is typed, and more than once.
+    screen.press("e!", "was here!");
+    screen.press("\u{1a}", "ready:");
+    screen.press("fg\r", "was here!");
+    screen.press("\r", "every line is decided");
+    screen.press("qs", "rejected lines 2-3");
+    screen.press("exit\r", "");
+    assert_eq!(screen.end().0, 0);
+    assert_eq!(standing(&repo, &receipt)["accepted"], "1");
+}
+
+#[test]
+fn after_a_stop_the_terminal_is_taken_again_as_it_is_needed() {
+    let (repo, _) = with_proposal(3);
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "3 undecided");
+    let stopped = screen.child.id();
+    screen.signal(Signal::STOP);
+    let state = || std::fs::read_to_string(format!("/proc/{stopped}/stat")).unwrap_or_default();
+    while cfg!(target_os = "linux") && !state().contains(") T ") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // As a shell does that has the terminal now.
+    let mut modes = tcgetattr(&*screen.terminal).unwrap();
+    modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO;
+    tcsetattr(&*screen.terminal, OptionalActions::Now, &modes).unwrap();
+    screen.seen.lock().unwrap().screen.process(b"\x1b[?1049l\x1b[2J\x1b[?2004l");
+    screen.signal(Signal::CONT);
+    screen.press("y", "1 accepted, 2 undecided");
+    screen.press("", "line 3 was here");
+    screen.press("qd", "discarded");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn what_is_pasted_is_never_taken_for_decisions() {
+    let (repo, receipt) = with_proposal(4);
+    let paste = |text: &str| format!("\u{1b}[200~{text}\u{1b}[201~");
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "4 undecided");
+    assert!(screen.seen.lock().unwrap().screen.screen().bracketed_paste());
+    screen.press(&paste("yes, and nothing else\rqs"), "what is pasted decides nothing");
+    screen.press("j", "nothing decided, 4 undecided");
+    screen.press("e", "text: line 2 was here");
+    screen.press(&paste(", pasted\r"), "text: line 2 was here, pasted");
+    screen.press("\r", "1 edited, 3 undecided");
+    screen.press("/", "/");
+    screen.press(&paste("LINE 4".to_lowercase().as_str()), "/line 4");
+    screen.press("\r", ">  L04");
+    screen.press("q", "sign what was decided");
+    screen.press(&paste("s"), "sign what was decided");
+    screen.press("c", "1 edited, 3 undecided");
+    screen.press("qd", "discarded");
+    assert_eq!(screen.end().0, 0);
+    assert_eq!(standing(&repo, &receipt)["pending"], "1-4");
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub enum Effect {
     Leave(Leaving),
     /// To end it as a signal would.
     Interrupt,
+    /// To stop until somebody goes on with it.
+    Suspend,
 }
 
 /// What one key changed: enough to take it back.
@@ -292,8 +294,10 @@ impl Model {
 
     /// Takes a key.
     pub fn press(&mut self, key: KeyEvent) -> Effect {
-        if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            return Effect::Interrupt;
+        match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Effect::Interrupt,
+            KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => return Effect::Suspend,
+            _ => {}
         }
         self.message.clear();
         let effect = match std::mem::replace(&mut self.mode, Mode::Browse) {
@@ -306,6 +310,14 @@ impl Model {
         };
         self.settle();
         effect
+    }
+
+    /// Takes text that was pasted: into what is being typed, and nowhere else. It never stands for keys.
+    pub fn paste(&mut self, text: &str) {
+        match &mut self.mode {
+            Mode::Edit(input) | Mode::Search(input) => input.paste(text),
+            _ => self.message = "what is pasted decides nothing".into(),
+        }
     }
 
     /// Does what a key stands for while going through the lines.

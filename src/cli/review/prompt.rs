@@ -70,7 +70,7 @@ impl Prompt<'_> {
             if self.questions()? {
                 match self.model.act(Action::Quit) {
                     Effect::Leave(leaving) => return Ok(leaving),
-                    Effect::None | Effect::Interrupt => {}
+                    Effect::None | Effect::Interrupt | Effect::Suspend => {}
                 }
                 if let Some(leaving) = self.leave()? {
                     return Ok(leaving);

@@ -362,6 +362,31 @@ fn lines_that_stay_stand_around_those_that_do_not_as_far_as_there_is_room() {
 }
 
 #[test]
+fn what_is_pasted_goes_where_text_is_typed_and_decides_nothing() {
+    let mut kept = Verdicts::default();
+    kept.set(2, Some(Verdict::Accepted));
+    let mut sitting = sitting(&[4], &["pending"]);
+    sitting.kept = Some(kept);
+    let mut model = Model::new(&mut sitting);
+    model.paste("y");
+    assert_eq!(model.mode(), &Mode::TakeUp);
+    press(&mut model, "n");
+    model.paste("yyn\rq");
+    assert_eq!((said(&model).len(), model.mode()), (0, &Mode::Browse));
+    press(&mut model, "e");
+    model.paste(" and more\n");
+    press(&mut model, "\r");
+    assert_eq!(model.verdict(0), Some(&Verdict::Edited("new 1 and more".into())));
+    press(&mut model, "/");
+    model.paste("old 2");
+    press(&mut model, "\r");
+    assert_eq!(model.at(), 1);
+    press(&mut model, "q");
+    model.paste("s");
+    assert_eq!(model.mode(), &Mode::Leave);
+}
+
+#[test]
 fn long_lines_move_sideways_and_edits_stand_below() {
     let mut sitting = sitting(&[1], &["pending"]);
     sitting.files[0].lines[0].new = Some(format!("begin{}end", " ".repeat(30)));
@@ -392,7 +417,7 @@ fn every_key_of_the_help_means_something_and_the_page_has_it() {
                 "End" => key(KeyCode::End),
                 "Tab" => key(KeyCode::Tab),
                 "Space" => key(KeyCode::Char(' ')),
-                "Ctrl-c" => continue,
+                "Ctrl-c" | "Ctrl-z" => continue,
                 held if held.starts_with("Ctrl-") => {
                     KeyEvent::new(KeyCode::Char(held.chars().last().unwrap()), KeyModifiers::CONTROL)
                 }
