@@ -12,7 +12,7 @@ use rustix::{
 };
 
 #[cfg(unix)]
-use super::signals::{Signals, is_ending};
+use super::signals::{Signals, is_continuing, is_ending};
 
 /// While one exists, SIGINT, SIGTERM, SIGHUP and SIGQUIT do not end this process, and it can ask which of them came.
 /// Where there are no such signals, none ever comes.
@@ -31,6 +31,8 @@ pub enum Waited {
     Input,
     /// A signal came that only tells us to look.
     Told,
+    /// We were stopped and go on: whoever had the terminal meanwhile may have left it otherwise.
+    Continued,
     /// This signal came, which would have ended us.
     Interrupted(i32),
     /// The other side of standard input is gone.
@@ -58,11 +60,6 @@ impl Interrupts {
         Ok(Interrupts { signals: Signals::listen()?, read: Vec::new() })
     }
 
-    /// The signal that came since the last call, if one did.
-    fn take(&mut self) -> Option<i32> {
-        self.signals.take().into_iter().find(|signal| is_ending(*signal))
-    }
-
     /// Waits until there is something to read on standard input, or any signal came, the one of a new terminal size
     /// among them.
     ///
@@ -77,8 +74,12 @@ impl Interrupts {
             Err(errno) => return Err(errno.into()),
         }
         let input = fds[0].revents();
-        if let Some(signal) = self.take() {
-            return Ok(Waited::Interrupted(signal));
+        let arrived = self.signals.take();
+        if let Some(signal) = arrived.iter().find(|signal| is_ending(**signal)) {
+            return Ok(Waited::Interrupted(*signal));
+        }
+        if arrived.into_iter().any(is_continuing) {
+            return Ok(Waited::Continued);
         }
         Ok(match input {
             ready if ready.contains(PollFlags::IN) && !ready.intersects(PollFlags::HUP) => Waited::Input,
@@ -99,7 +100,7 @@ impl Interrupts {
             }
             match self.wait()? {
                 Waited::Interrupted(signal) => return Ok(Line::Interrupted(signal)),
-                Waited::Told => continue,
+                Waited::Told | Waited::Continued => continue,
                 // A pipe whose writer is gone may still have something in it.
                 Waited::Input | Waited::HungUp => {}
             }
@@ -147,6 +148,18 @@ impl Interrupts {
             _ => Ok(Line::Text(text(&line))),
         }
     }
+}
+
+/// Stops everything that the shell started with us, as Ctrl-Z does where the terminal sees to it, and returns when the
+/// shell lets it go on. Nothing happens where there is no shell that could.
+///
+/// # Errors
+/// When the system refuses.
+pub fn suspend() -> io::Result<()> {
+    // The default action is wanted: the system leaves it out where nobody is there to go on with us.
+    #[cfg(unix)]
+    rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+    Ok(())
 }
 
 /// A line without its end.

@@ -52,7 +52,7 @@ use std::{
 };
 
 pub use capture::{Capture, Captured};
-pub use interrupts::{Interrupts, Line, Waited};
+pub use interrupts::{Interrupts, Line, Waited, suspend};
 #[cfg(not(unix))]
 pub use portable::Hold;
 #[cfg(unix)]

@@ -24,6 +24,10 @@ pub(super) fn is_ending(signal: i32) -> bool {
     ENDING.contains(&signal)
 }
 
+pub(super) fn is_continuing(signal: i32) -> bool {
+    signal == consts::SIGCONT
+}
+
 /// While one exists, SIGINT, SIGTERM, SIGHUP and SIGQUIT do not end this process.
 ///
 /// [`run`](super::run) holds them for as long as it runs. Whoever has to finish something afterwards, such as

@@ -140,7 +140,7 @@ struct Output {
 
 /// Runs the program with the arguments of a process and returns its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
+    let args = scores_apart(args.into_iter().collect());
     let wants_json =
         args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json" || arg == "--jsonl");
     let cli = match Cli::try_parse_from(&args) {
@@ -186,6 +186,35 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error, output.json || output.jsonl),
     }
+}
+
+/// Puts the sign between `-M` or `-C` of `blame` and the number that touches it, without which the parser would take that
+/// for more letters or the next word for the number.
+fn scores_apart(mut args: Vec<OsString>) -> Vec<OsString> {
+    let mut words = args.iter_mut().skip(1);
+    loop {
+        match words.next().and_then(|word| word.to_str()) {
+            Some("-C" | "--color") => drop(words.next()),
+            Some(option) if option.starts_with('-') => {}
+            Some("blame") => break,
+            _ => return args,
+        }
+    }
+    while let Some(word) = words.next() {
+        match word.to_str() {
+            Some("--") => break,
+            Some("-L" | "--ignore-rev" | "--ignore-revs-file" | "--color") => drop(words.next()),
+            Some(text) => {
+                let letters = text.strip_prefix('-').map(|rest| rest.trim_start_matches('w'));
+                let score = letters.and_then(|rest| rest.strip_prefix(['M', 'C'])).unwrap_or_default();
+                if !score.is_empty() && !score.starts_with('=') {
+                    *word = format!("{}={score}", &text[..text.len() - score.len()]).into();
+                }
+            }
+            None => {}
+        }
+    }
+    args
 }
 
 fn dispatch(command: Command, env: Env, output: Output) -> anyhow::Result<u8> {

@@ -16,6 +16,7 @@ use crate::domain::fact::data::{GateChecked, GateResult};
 use crate::domain::fact::values::Content;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{Oid, ReceiptId};
+use crate::store::Tracing;
 
 /// Tell the story behind one line: the task, what was looked up, the edit, the checks, who accepted it
 ///
@@ -158,7 +159,7 @@ impl Report for Explained {
 pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Explained> {
     let (file, number) = split(&args.place)?;
     let range = format!("{number},{number}");
-    let looked = look(ctx, args.revision.as_deref(), &[range], &file)?;
+    let looked = look(ctx, args.revision.as_deref(), &[range], &Tracing::default(), &file)?;
     let missing = || {
         let message = format!("`{}` has no line {number}", file.to_string_lossy());
         user_error(message, "lines count from 1, and `git receipt blame FILE` shows them all")
@@ -174,7 +175,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Explained> {
         Some(there) => ctx.store.blob(there.oid)?,
         None => None,
     };
-    let content = whole.as_deref().unwrap_or_else(|| looked.annotated.text(line));
+    let content = whole.as_deref().unwrap_or_else(|| looked.annotated.shown(line));
     if crate::domain::lines::is_binary(content) {
         let message = format!("`{}` is binary, so it has no lines to tell of", file.to_string_lossy());
         return Err(user_error(message, "`git receipt list --path FILE` lists the receipts that touched it"));
@@ -309,7 +310,7 @@ impl<'a> Telling<'a> {
         let Ok(loaded) = self.known.loaded(self.ctx, at) else { return Ok(proposed()) };
         let Some((path, line)) = loaded.table.proposed_line(number) else { return Ok(proposed()) };
         let Some(file) = loaded.proposed.get(&path) else { return Ok(proposed()) };
-        let found = writers(self.ctx, &self.known.picture, self.receipt, (&path, file.oid), &[line]);
+        let found = writers(&self.ctx.store, &self.known.picture, self.receipt, (&path, file.oid), &[line]);
         Ok(found.into_iter().flatten().next().or_else(proposed))
     }
 

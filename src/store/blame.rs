@@ -2,7 +2,7 @@
 //!
 //! gix has a blame too; on real histories it names another commit than git for a line in a thousand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::process::{Output, Stdio};
 use std::thread::JoinHandle;
 
 use super::error::StoreError;
+use super::inside::Inside;
 use super::{Store, git};
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Oid, OidMap};
@@ -19,6 +20,41 @@ use crate::domain::ids::{Oid, OidMap};
 pub struct Blaming {
     running: JoinHandle<std::io::Result<Output>>,
     args: Vec<OsString>,
+    looks_past_text: bool,
+}
+
+/// How far git looks for where lines come from, in the words of `git blame`.
+#[derive(Debug, Default)]
+pub struct Tracing {
+    /// `-w`: white space makes no other line.
+    pub ignore_space: bool,
+    /// `-M`, each time with the number that stands behind it, or nothing.
+    pub moved: Vec<String>,
+    /// `-C`, the same.
+    pub copied: Vec<String>,
+    /// `--ignore-rev`
+    pub ignored: Vec<OsString>,
+    /// `--ignore-revs-file`
+    pub ignored_in: Vec<OsString>,
+}
+
+impl Tracing {
+    fn words(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        words.extend(self.ignore_space.then(|| "-w".into()));
+        // git takes a number only where it touches the letter.
+        words.extend(self.moved.iter().map(|number| format!("-M{number}").into()));
+        words.extend(self.copied.iter().map(|number| format!("-C{number}").into()));
+        words.extend(self.ignored.iter().flat_map(|rev| ["--ignore-rev".into(), rev.clone()]));
+        words.extend(self.ignored_in.iter().flat_map(|file| ["--ignore-revs-file".into(), file.clone()]));
+        words
+    }
+
+    /// Whether git may name a commit that has a line in other words.
+    fn looks_past_text(&self, store: &Store) -> bool {
+        let told = self.ignore_space || !self.ignored.is_empty() || !self.ignored_in.is_empty();
+        told || store.config("blame.ignoreRevsFile").is_some()
+    }
 }
 
 /// What git says of a file's lines.
@@ -45,6 +81,8 @@ pub struct BlamedLine {
     pub line: u64,
     /// Where its content stands in what git printed, without the line's end.
     pub text: Range<usize>,
+    /// Its content in that commit, where git was asked to look past differences.
+    pub there: Option<Vec<u8>>,
 }
 
 /// What git says of a commit.
@@ -63,9 +101,14 @@ pub struct BlamedCommit {
 }
 
 impl Annotated {
-    /// The content of a line.
-    pub fn text(&self, line: &BlamedLine) -> &[u8] {
+    /// The content of a line in the file asked about.
+    pub fn shown(&self, line: &BlamedLine) -> &[u8] {
         &self.raw[line.text.clone()]
+    }
+
+    /// The content of a line in the commit that it comes from.
+    pub fn text<'a>(&'a self, line: &'a BlamedLine) -> &'a [u8] {
+        line.there.as_deref().unwrap_or_else(|| self.shown(line))
     }
 
     /// The paths that the lines come from.
@@ -82,7 +125,7 @@ impl Annotated {
 impl Store {
     /// Starts `git blame` in `directory`, which the path is relative to. `within` says what is looked at, the newest
     /// commit first and then those whose history is left out; none is the working tree. `ranges` are as git's `-L`
-    /// takes them. git's own settings for `blame` hold.
+    /// takes them, and `tracing` its other options. git's own settings for `blame` hold.
     ///
     /// # Errors
     /// When git cannot be started; what git says is for [`Blaming::finish`].
@@ -91,11 +134,13 @@ impl Store {
         directory: &Path,
         within: Option<(Oid, &[Oid])>,
         ranges: &[String],
+        tracing: &Tracing,
         file: &OsStr,
     ) -> Result<Blaming, StoreError> {
         let mut args: Vec<OsString> = vec!["blame".into(), "--porcelain".into()];
         // As a word of its own no range is taken for an option, and neither is what follows `--`.
         args.extend(ranges.iter().flat_map(|range| [OsString::from("-L"), range.into()]));
+        args.extend(tracing.words());
         if let Some((to, without)) = within {
             args.push(to.to_hex().into());
             args.extend(without.iter().map(|commit| format!("^{}", commit.to_hex()).into()));
@@ -108,7 +153,37 @@ impl Store {
         }
         command.current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().map_err(|error| git::failed(&args, &error.to_string()))?;
-        Ok(Blaming { running: std::thread::spawn(move || child.wait_with_output()), args })
+        let looks_past_text = tracing.looks_past_text(self);
+        Ok(Blaming { running: std::thread::spawn(move || child.wait_with_output()), args, looks_past_text })
+    }
+
+    /// What a file of the working tree holds; none where there is no such file, or a link in its place.
+    pub fn file_on_disk(&self, path: &GitPath) -> Option<Vec<u8>> {
+        let file = Inside::of(self.work_dir()?).at(path)?;
+        let is_file = std::fs::symlink_metadata(&file).is_ok_and(|there| there.is_file());
+        is_file.then(|| std::fs::read(&file).ok())?
+    }
+
+    /// Reads every committed line as its own commit has it.
+    fn read_there(&self, annotated: &mut Annotated) -> Result<(), StoreError> {
+        let mut places: BTreeMap<(Oid, GitPath), Vec<usize>> = BTreeMap::new();
+        for (index, line) in
+            annotated.lines.iter().enumerate().filter(|(_, line)| line.commit != self.null_id())
+        {
+            places.entry((line.commit, line.path.clone())).or_default().push(index);
+        }
+        for ((commit, path), indices) in places {
+            let Some(tree) = self.tree_of(commit)? else { continue };
+            let Some(file) = self.file_in_tree(tree, &path)? else { continue };
+            let Some(bytes) = self.blob(file.oid)? else { continue };
+            let there: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+            for index in indices {
+                let line = &mut annotated.lines[index];
+                let at = usize::try_from(line.origin.saturating_sub(1)).unwrap_or(usize::MAX);
+                line.there = there.get(at).map(|text| text.to_vec());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -116,15 +191,20 @@ impl Blaming {
     /// Waits for git and reads what it says.
     ///
     /// # Errors
-    /// When git refuses; the cause is its own word.
-    pub fn finish(self) -> Result<Annotated, StoreError> {
+    /// When git refuses; the cause is its own word. When objects cannot be read.
+    pub fn finish(self, store: &Store) -> Result<Annotated, StoreError> {
         let failed = |cause: &str| git::failed(&self.args, cause);
         let ended = self.running.join().map_err(|_| failed("its output could not be read"))?;
         let output = ended.map_err(|error| failed(&error.to_string()))?;
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim()));
         }
-        read(output.stdout).map_err(|line| StoreError::Corrupt(format!("`git blame` printed `{line}`")))
+        let mut annotated = read(output.stdout)
+            .map_err(|line| StoreError::Corrupt(format!("`git blame` printed `{line}`")))?;
+        if self.looks_past_text {
+            store.read_there(&mut annotated)?;
+        }
+        Ok(annotated)
     }
 }
 
@@ -143,7 +223,8 @@ fn read(raw: Vec<u8>) -> Result<Annotated, String> {
         match (header, line.first()) {
             (Some((commit, origin, number)), Some(b'\t')) => {
                 let path = paths.get(&commit).cloned().ok_or_else(odd)?;
-                found.lines.push(BlamedLine { commit, path, origin, line: number, text: start + 1..end });
+                let text = start + 1..end;
+                found.lines.push(BlamedLine { commit, path, origin, line: number, text, there: None });
                 header = None;
             }
             (Some((commit, ..)), _) => {

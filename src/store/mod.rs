@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use gix::sec::trust::Mapping;
 
 pub use ancestry::RangeCommit;
-pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming};
+pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming, Tracing};
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;

@@ -35,17 +35,19 @@ fn blame_in(repo: &TestRepo, folder: &Path, args: &[&str]) -> Vec<Value> {
     assert_eq!(code, 0, "{report:#}");
     let git = repo.git_in(folder, &[&["blame", "--line-porcelain"], args].concat());
     let is_id = |word: &str| word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let theirs: Vec<(&str, &str)> = git
-        .lines()
-        .filter(|line| !line.starts_with('\t'))
+    let headers = || git.lines().filter(|line| !line.starts_with('\t'));
+    let theirs: Vec<(&str, &str)> = headers()
         .filter_map(|line| {
             let mut words = line.split(' ');
             Some((words.next().filter(|word| is_id(word))?, words.next()?))
         })
         .collect();
+    let files: Vec<&str> = headers().filter_map(|line| line.strip_prefix("filename ")).collect();
     let lines = report["lines"].as_array().unwrap().clone();
-    assert_eq!(lines.len(), theirs.len(), "{report:#}");
-    for (ours, (commit, origin)) in lines.iter().zip(theirs) {
+    assert_eq!((lines.len(), lines.len()), (theirs.len(), files.len()), "{report:#}");
+    for ((ours, (commit, origin)), file) in lines.iter().zip(theirs).zip(files) {
+        // Odd names are in quotes there.
+        assert!(file.starts_with('"') || ours["origin_path"] == file, "{file}: {ours:#}");
         let committed = commit.bytes().any(|byte| byte != b'0').then_some(commit);
         assert_eq!(ours["commit"].as_str(), committed, "{ours:#}");
         assert_eq!(ours["origin_line"].to_string(), origin, "{ours:#}");
@@ -249,6 +251,163 @@ fn commits_are_gits_own_in_every_form_of_asking() {
     }
 }
 
+/// Commits by hand what a proposal has, after accepting some of its lines without landing them.
+fn by_hand(repo: &TestRepo, changed: &[u32], accepted: &str) -> String {
+    write(&repo.path, "a.txt", &ten_lines(changed));
+    let receipt = repo.receipt(&["propose", "-m", "Shout"]);
+    repo.receipt(&["accept", &receipt, "--lines", accepted]);
+    repo.git(&["commit", "-qam", "By hand"]);
+    receipt
+}
+
+#[test]
+fn accepted_lines_that_were_committed_by_hand_are_told_by_their_numbers() {
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    assert_eq!(repo.json(&["show", &receipt]).0["proposal"]["applied"], "");
+    let lines = blame(&repo, &["a.txt"]);
+    let grade = told(&lines[1])[0].1.clone();
+    assert_told(&lines, &[(2, &receipt, &grade, 1), (9, &receipt, &grade, 2)]);
+    assert_eq!(lines[1]["receipts"][0]["accepted_by"], json!(["person (this machine)"]));
+    assert!(repo.receipt(&["why", "a.txt:9"]).contains("its accepted line L02 put this line here"));
+    // Later commits of the same file are no matter.
+    write(&repo.path, "a.txt", &format!("above\n{}", ten_lines(&[2, 9])));
+    repo.git(&["commit", "-qam", "Above"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(3, &receipt, &grade, 1), (10, &receipt, &grade, 2)]);
+
+    // Some lines of a proposal, and only these in the commit.
+    let repo = ten();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5, 9]));
+    let receipt = repo.receipt(&["propose", "-m", "Shout"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1,3"]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]));
+    repo.git(&["commit", "-qam", "By hand"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[(2, &receipt, "tree", 1), (9, &receipt, "tree", 3)]);
+
+    // A line that nobody accepted in the same commit, and nothing speaks for it.
+    let repo = ten();
+    by_hand(&repo, &[2, 9], "1");
+    assert_told(&blame(&repo, &["a.txt"]), &[]);
+}
+
+#[test]
+fn a_line_that_git_looks_past_a_change_of_is_still_known_by_what_was_accepted() {
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    let grade = told(&blame(&repo, &["a.txt"])[1])[0].1.clone();
+    write(&repo.path, "a.txt", &ten_lines(&[2, 9]).replace("line", "    line"));
+    repo.git(&["commit", "-qam", "Indent"]);
+    assert_told(&blame(&repo, &["a.txt"]), &[]);
+    let expected = [(2, &*receipt, &*grade, 1), (9, &*receipt, &*grade, 2)];
+    let lines = blame(&repo, &["-w", "a.txt"]);
+    assert_told(&lines, &expected);
+    assert_eq!(lines[1]["text"], "    line 2 was here");
+    let indent = repo.git(&["rev-parse", "HEAD"]);
+    assert_told(&blame(&repo, &["--ignore-rev", &indent, "a.txt"]), &expected);
+    write(&repo.path, "past", &format!("# looked past\n{indent}\n"));
+    assert_told(&blame(&repo, &["--ignore-revs-file", "past", "a.txt"]), &expected);
+    assert_told(&blame(&repo, &["--ignore-revs-file", "past", "--ignore-revs-file", "", "a.txt"]), &[]);
+    repo.git(&["config", "blame.ignoreRevsFile", "past"]);
+    assert_told(&blame(&repo, &["a.txt"]), &expected);
+}
+
+#[test]
+fn a_line_that_moved_to_another_file_is_told_by_the_file_that_it_comes_from() {
+    let repo = ten();
+    let receipt = land(&repo, &[2, 9], "Shout");
+    write(&repo.path, "b.txt", &format!("of its own\n{}", ten_lines(&[2, 9])));
+    write(&repo.path, "a.txt", "what is left\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Move"]);
+    assert_told(&blame(&repo, &["b.txt"]), &[]);
+    let lines = blame(&repo, &["-C", "b.txt"]);
+    assert_told(&lines, &[(3, &receipt, "commit", 1), (10, &receipt, "commit", 2)]);
+    assert_eq!((&lines[2]["origin_path"], &lines[2]["origin_line"]), (&"a.txt".into(), &2.into()));
+    assert_eq!(lines[0]["origin_path"], "b.txt");
+    // Nothing names this commit; the accepted lines are found by what they bring, in the file where they were.
+    let repo = ten();
+    let receipt = by_hand(&repo, &[2, 9], "1-2");
+    repo.git(&["mv", "a.txt", "c.txt"]);
+    write(&repo.path, "a.txt", "another\n");
+    write(&repo.path, "b.txt", &ten_lines(&[2, 9]));
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Copy"]);
+    let lines = blame(&repo, &["-C", "-C", "b.txt"]);
+    assert_eq!((told(&lines[1])[0].0.as_str(), &told(&lines[8])[0].3), (receipt.as_str(), &json!(2)));
+}
+
+#[test]
+fn every_option_names_the_commits_and_places_that_git_names_with_it() {
+    let repo = ten();
+    let block = |name: &str| -> String { (1..=5).map(|n| format!("    {name} says number {n}\n")).collect() };
+    let commit = |files: &[(&str, String)]| {
+        for (name, content) in files {
+            write(&repo.path, name, content);
+        }
+        repo.git(&["add", "."]);
+        repo.git(&["commit", "-qm", "Step"]);
+        repo.git(&["rev-parse", "HEAD"])
+    };
+    let (one, two, short) = (block("one"), block("two"), "abcdef\n");
+    let moved = |first: &str, last: &str| ("m", format!("{first}{two}{last}"));
+    commit(&[moved(&one, short), ("x", format!("{one}{two}")), ("y", "y\n".into()), ("z", two.clone())]);
+    // Within the file; to a file of the same commit; from a file that stays, to a new one and to an old one.
+    commit(&[moved(short, &one)]);
+    commit(&[("x", one.clone()), ("y", format!("y\n{two}"))]);
+    commit(&[("new", two.clone()), ("old", "old\n".into())]);
+    commit(&[("old", format!("old\n{two}"))]);
+    let indent = commit(&[("x", one.replace("    ", "\t"))]);
+    let shouted = commit(&[("z", two.to_uppercase())]);
+    write(&repo.path, "past", &format!("{indent}\n{shouted}\n"));
+    let files = ["m", "x", "y", "z", "new", "old"];
+    let all = |options: &[&str]| -> Vec<Value> {
+        let lines = |file: &&str| blame(&repo, &[options, &["--", file]].concat());
+        let bare = |line: Value| json!([line["commit"], line["origin_path"], line["origin_line"]]);
+        files.iter().flat_map(lines).map(bare).collect()
+    };
+    let mut seen = vec![all(&[])];
+    // Each of them is for something.
+    for options in [
+        &["-w"][..],
+        &["-M"],
+        &["-M3"],
+        &["-wM3"],
+        &["-C"],
+        &["-C", "-C"],
+        &["-C", "-C", "-C"],
+        &["-wC", "-C", "-C"],
+        &["--ignore-rev", &shouted],
+        &["--ignore-revs-file", "past"],
+        &["-w", "-M", "-C", "-C", "-C", "--ignore-revs-file", "past", "-L", "2,4"],
+    ] {
+        let lines = all(options);
+        assert!(!seen.contains(&lines), "{options:?}");
+        seen.push(lines);
+    }
+    for options in [&["-C90", "-C"][..], &["-M", "-C200", "-C", "-C20"], &["--ignore-rev=HEAD", "-M30"]] {
+        all(options);
+    }
+    // Anywhere else the letter still says where to run.
+    let there = repo.path.to_str().unwrap();
+    assert_eq!(
+        repo.receipt_in(Path::new("/"), &["-C", there, "blame", "-C", "x"]),
+        repo.receipt(&["blame", "-C", "x"])
+    );
+    assert_eq!(repo.receipt_in(Path::new("/"), &["list", "-C", there]), repo.receipt(&["list"]));
+    for (args, said) in [
+        (&["blame", "-CC", "x"][..], "invalid value 'C' for '-C"),
+        (&["blame", "-M=x", "x"], "a number belongs there"),
+        (&["blame", "--ignore-rev", "no-such", "x"], "`no-such` names no commit to look past"),
+        (&["blame", "--ignore-revs-file", "no-such", "x"], "from the top of the working tree"),
+        (&["why", "-w", "x:1"], "unexpected argument"),
+    ] {
+        let output = repo.try_receipt(args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
 #[test]
 fn odd_names_line_ends_and_folders_are_no_matter() {
     let repo = ten();
@@ -408,6 +567,64 @@ fn of_several_receipts_bound_to_a_commit_the_one_whose_edit_wrote_the_line_is_na
     write(&repo.path, "a.txt", &format!("above\n{}", ten_lines(&[2, 3, 5, 8, 10])));
     repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
     assert!(blame(&repo, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+}
+
+#[test]
+fn a_line_that_is_not_committed_names_the_newest_open_receipt_whose_edit_wrote_it() {
+    let repo = ten();
+    let (base, one, two) = (ten_lines(&[]), ten_lines(&[2]), ten_lines(&[2, 3]));
+    let first = edited(&repo, "first", &[(&base, &one), (&one, &two)]);
+    let second = edited(&repo, "second", &[(&two, &ten_lines(&[2, 3, 8]))]);
+    // A line by hand, and one of them changed by hand afterwards.
+    write(
+        &repo.path,
+        "a.txt",
+        &format!("above\n{}", ten_lines(&[2, 3, 5, 8])).replace("line 3 was", "line 3 is not"),
+    );
+    let edit = |receipt: &str| vec![(receipt.to_owned(), "uncommitted".into(), "edit".into(), Value::Null)];
+    let expected = |number: u64| match number {
+        3 => edit(&first),
+        9 => edit(&second),
+        _ => Vec::new(),
+    };
+    for args in [&["a.txt"][..], &["-L", "3,9", "a.txt"], &["-w", "-C", "a.txt"]] {
+        for line in blame(&repo, args) {
+            assert_eq!(told(&line), expected(line["line"].as_u64().unwrap()), "{line:#}");
+        }
+    }
+    let text = repo.receipt(&["blame", "a.txt"]);
+    let row = text.lines().nth(2).unwrap();
+    assert!(
+        row.starts_with("not committed") && row.contains(&format!("{} edit uncommitted", &first[18..])),
+        "{text}"
+    );
+    assert!(
+        repo.receipt(&["blame", "--porcelain", "a.txt"])
+            .contains("receipt-grade uncommitted\nreceipt-basis edit")
+    );
+    let (story, _) = repo.json(&["why", "a.txt:3"]);
+    let told_of = &story["stories"][0];
+    assert_eq!((&story["commit"], &told_of["wrote"]["step"]), (&Value::Null, &2.into()), "{story:#}");
+    assert_eq!(told_of["retrievals"][0]["query"], "where is first");
+    let text = repo.receipt(&["why", "a.txt:3"]);
+    assert!(text.contains("evidence not committed: a recorded edit wrote this line"), "{text}");
+    assert_eq!(repo.json(&["why", "a.txt:6"]).0["stories"], json!([]));
+    // What is committed is told by evidence for the commit, of which there is none here.
+    repo.git(&["commit", "-qam", "Both, and by hand"]);
+    assert!(blame(&repo, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+    repo.git(&["reset", "-q", "HEAD~1"]);
+    assert_eq!(told(&blame(&repo, &["a.txt"])[2]), edit(&first));
+    // In another worktree neither is at work, and one that is closed is no longer.
+    let linked = repo.folder.path().join("linked");
+    repo.git(&["worktree", "add", "-q", linked.to_str().unwrap(), "HEAD"]);
+    write(&linked, "a.txt", &two);
+    assert!(blame_in(&repo, &linked, &["a.txt"]).iter().all(|line| told(line).is_empty()));
+    repo.receipt(&["close", &second, "--status", "completed"]);
+    let lines = blame(&repo, &["a.txt"]);
+    assert_eq!((told(&lines[2]), told(&lines[8])), (edit(&first), Vec::new()));
+    // The same line by a newer one.
+    let third = edited(&repo, "third", &[(&base, &one)]);
+    assert_eq!(told(&blame(&repo, &["a.txt"])[2]), edit(&third));
 }
 
 #[test]

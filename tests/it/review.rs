@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use pty_process::{Size, blocking as pty};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::Value;
 
 use crate::support::{PROGRAM, TestRepo, check, project};
@@ -36,9 +36,19 @@ impl Drop for Screen {
 
 /// Starts the program on a new terminal of 24 rows and 80 columns.
 fn spawn(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> (pty::Pty, std::process::Child) {
+    spawn_any(repo, PROGRAM, args, env)
+}
+
+/// Starts any program there.
+fn spawn_any(
+    repo: &TestRepo,
+    program: &str,
+    args: &[&str],
+    env: &[(&str, &str)],
+) -> (pty::Pty, std::process::Child) {
     let (terminal, theirs) = pty::open().unwrap();
     terminal.resize(Size::new(24, 80)).unwrap();
-    let mut command = pty::Command::new(PROGRAM)
+    let mut command = pty::Command::new(program)
         .args(args)
         .current_dir(&repo.path)
         .env_clear()
@@ -55,7 +65,10 @@ fn spawn(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> (pty::Pty, std
 
 impl Screen {
     fn start(repo: &TestRepo, args: &[&str], env: &[(&str, &str)]) -> Screen {
-        let (terminal, child) = spawn(repo, args, env);
+        Screen::of(spawn(repo, args, env))
+    }
+
+    fn of((terminal, child): (pty::Pty, std::process::Child)) -> Screen {
         let screen = vt100::Parser::new(size(24), size(80), 0);
         let seen = Arc::new(Mutex::new(Seen { bytes: Vec::new(), screen, ended: false }));
         let terminal = Arc::new(terminal);
@@ -110,6 +123,7 @@ impl Screen {
         let screen = seen.screen.screen();
         assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
         assert!(!screen.alternate_screen() && !screen.hide_cursor(), "{}", screen.contents());
+        assert!(!screen.bracketed_paste(), "{}", screen.contents());
         (code, screen.contents())
     }
 }
@@ -120,13 +134,18 @@ fn size(cells: u16) -> NonZero<u16> {
 
 /// A file of some lines, each of which a proposal changes; a key of the person's own.
 fn with_proposal(count: u32) -> (TestRepo, String) {
+    proposing(&lines(count, "is"), &lines(count, "was"))
+}
+
+/// A file that a proposal changes; a key of the person's own.
+fn proposing(before: &str, after: &str) -> (TestRepo, String) {
     let repo = TestRepo::new();
     repo.git(&["config", "user.email", "ann@example.com"]);
     repo.receipt(&["key", "new", "--person"]);
-    write(&repo, "a.txt", &lines(count, "is"));
+    write(&repo, "a.txt", before);
     repo.git(&["add", "."]);
     repo.git(&["commit", "-qm", "Lines"]);
-    write(&repo, "a.txt", &lines(count, "was"));
+    write(&repo, "a.txt", after);
     let receipt = repo.receipt(&["propose", "-m", "Past tense"]);
     repo.git(&["checkout", "-q", "a.txt"]);
     (repo, receipt)
@@ -267,6 +286,156 @@ fn whatever_ends_it_puts_the_terminal_right_and_keeps_what_was_decided() {
     assert_eq!(screen.end().0, 0);
     assert_eq!(standing(&repo, &receipt)["rejected"], "1");
     assert!(kept(&repo).is_empty());
+}
+
+/// Lines of which two change, far apart, and a wide one beside the first.
+fn two_places() -> (TestRepo, String) {
+    let before = lines(40, "is").replace("line 9 is", "9 漢字");
+    let after = before.replace("line 10 is", "line 10 was").replace("line 30 is", "line 30 was");
+    proposing(&before, &after)
+}
+
+#[test]
+fn unchanged_lines_stand_around_those_that_change() {
+    let (repo, _) = two_places();
+    for (env, dims) in [(&[][..], true), (&[("NO_COLOR", "1")][..], false)] {
+        let screen = Screen::start(&repo, &["review", "@"], env);
+        screen.press("", "2 undecided");
+        let shown = screen.contents();
+        let rows: Vec<&str> = shown.lines().filter_map(|row| row.get(21..)).map(str::trim_end).collect();
+        let want = [
+            "         line 7 is here",
+            "         line 8 is here",
+            "         9 漢字 here",
+            ">  L01 - line 10 is here",
+            "       + line 10 was here",
+            "         line 11 is here",
+            "         line 12 is here",
+            "         line 13 is here",
+            "       …",
+            "         line 27 is here",
+        ];
+        assert_eq!(rows[2..12], want, "{shown}");
+        assert!(shown.contains("line 33 is here") && !shown.contains("line 34"), "{shown}");
+        let bytes = String::from_utf8_lossy(&screen.seen.lock().unwrap().bytes).into_owned();
+        // Dimmed by number 2 of its own or among others.
+        assert_eq!(bytes.contains("\u{1b}[2m"), dims, "{bytes:?}");
+        screen.press("n", ">  L02");
+        screen.resize(7, 80);
+        screen.press("", "line 31 is here");
+        assert!(screen.contents().contains("L02 - line 30 is here"), "{}", screen.contents());
+        screen.resize(4, 30);
+        screen.press("k", ">n L01");
+        screen.resize(24, 80);
+        screen.press("", "line 7 is here");
+        screen.press("qd", "");
+        assert_eq!(screen.end().0, 0);
+    }
+    // In plain text, what stands between two lines once.
+    let (code, _, err) = answer(&repo, &["review", "@"], "s\nq\n");
+    assert_eq!(code, 0, "{err}");
+    let around = "unchanged: line 8 is here\nunchanged: 9 漢字 here\nL01 changes: line 10 is here\n  to: line 10 was here\n\
+                  unchanged: line 11 is here\n";
+    assert!(err.contains(around), "{err}");
+    assert!(err.contains("unchanged: line 29 is here\nL02 changes"), "{err}");
+    assert_eq!(err.matches("unchanged: line 12 is here").count(), 1, "{err}");
+    assert!(
+        !err.contains("line 6 is") && !err.contains("line 14 is") && !err.contains("line 34 is"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_file_of_a_hundred_thousand_lines_opens_at_once() {
+    let before = lines(100_000, "is");
+    let after: String = (1..=100_000)
+        .map(|n| format!("line {n} {} here\n", if n % 100 == 0 { "was" } else { "is" }))
+        .collect();
+    let (repo, _) = proposing(&before, &after);
+    let began = Instant::now();
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "1000 undecided");
+    screen.press("G", "line 100000 was here");
+    screen.press("g", "line 97 is here");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    screen.press("q", "");
+    screen.end();
+}
+
+#[test]
+fn the_shell_can_stop_it_and_go_on_with_it() {
+    let (repo, receipt) = with_proposal(3);
+    let screen = Screen::of(spawn_any(&repo, "sh", &["-i"], &[("PS1", "ready: ")]));
+    screen.press("", "ready:");
+    screen.press(&format!("'{PROGRAM}' review @\r"), "3 undecided");
+    screen.press("y", "1 accepted");
+    screen.press("\u{1a}", "ready:");
+    screen.press("stty -a\r", " icanon");
+    {
+        let seen = screen.seen.lock().unwrap();
+        let now = seen.screen.screen();
+        assert!(!now.alternate_screen() && !now.hide_cursor(), "{}", now.contents());
+        assert!(String::from_utf8_lossy(&seen.bytes).contains("\u{1b}[?2004l"));
+    }
+    screen.press("fg\r", "1 accepted, 2 undecided");
+    assert!(screen.seen.lock().unwrap().screen.screen().alternate_screen());
+    screen.press("n", "1 accepted, 1 rejected");
+    // While a text is typed, and more than once.
+    screen.press("e!", "was here!");
+    screen.press("\u{1a}", "ready:");
+    screen.press("fg\r", "was here!");
+    screen.press("\r", "every line is decided");
+    screen.press("qs", "rejected lines 2-3");
+    screen.press("exit\r", "");
+    assert_eq!(screen.end().0, 0);
+    assert_eq!(standing(&repo, &receipt)["accepted"], "1");
+}
+
+#[test]
+fn after_a_stop_the_terminal_is_taken_again_as_it_is_needed() {
+    let (repo, _) = with_proposal(3);
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "3 undecided");
+    let stopped = screen.child.id();
+    screen.signal(Signal::STOP);
+    let state = || std::fs::read_to_string(format!("/proc/{stopped}/stat")).unwrap_or_default();
+    while cfg!(target_os = "linux") && !state().contains(") T ") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // As a shell does that has the terminal now.
+    let mut modes = tcgetattr(&*screen.terminal).unwrap();
+    modes.local_modes |= LocalModes::ICANON | LocalModes::ECHO;
+    tcsetattr(&*screen.terminal, OptionalActions::Now, &modes).unwrap();
+    screen.seen.lock().unwrap().screen.process(b"\x1b[?1049l\x1b[2J\x1b[?2004l");
+    screen.signal(Signal::CONT);
+    screen.press("y", "1 accepted, 2 undecided");
+    screen.press("", "line 3 was here");
+    screen.press("qd", "discarded");
+    assert_eq!(screen.end().0, 0);
+}
+
+#[test]
+fn what_is_pasted_is_never_taken_for_decisions() {
+    let (repo, receipt) = with_proposal(4);
+    let paste = |text: &str| format!("\u{1b}[200~{text}\u{1b}[201~");
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "4 undecided");
+    assert!(screen.seen.lock().unwrap().screen.screen().bracketed_paste());
+    screen.press(&paste("yes, and nothing else\rqs"), "what is pasted decides nothing");
+    screen.press("j", "nothing decided, 4 undecided");
+    screen.press("e", "text: line 2 was here");
+    screen.press(&paste(", pasted\r"), "text: line 2 was here, pasted");
+    screen.press("\r", "1 edited, 3 undecided");
+    screen.press("/", "/");
+    screen.press(&paste("LINE 4".to_lowercase().as_str()), "/line 4");
+    screen.press("\r", ">  L04");
+    screen.press("q", "sign what was decided");
+    screen.press(&paste("s"), "sign what was decided");
+    screen.press("c", "1 edited, 3 undecided");
+    screen.press("qd", "discarded");
+    assert_eq!(screen.end().0, 0);
+    assert_eq!(standing(&repo, &receipt)["pending"], "1-4");
 }
 
 #[test]

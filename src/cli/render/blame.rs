@@ -2,7 +2,7 @@
 
 use super::Render;
 use crate::cli::ui::{Text, safe};
-use crate::commands::blame::{Blamed, ClaimView, CommitView, LineView, ReceiptView};
+use crate::commands::blame::{Blamed, ClaimView, CommitView, LineView, ReceiptView, UNCOMMITTED};
 use crate::commands::why::{Explained, Moment, Story};
 
 /// What a column may take at most; the longest names are cut.
@@ -155,7 +155,8 @@ impl Story {
             (None, true) => "a recorded edit wrote this line".into(),
             (None, false) => text.warn("it speaks for the commit; whether it wrote this line cannot be told"),
         };
-        text.line(format!("evidence {}: {tie}", claim.grade));
+        let grade = if claim.grade == UNCOMMITTED { "not committed" } else { claim.grade };
+        text.line(format!("evidence {grade}: {tie}"));
         if let Some(from) = &claim.carried_from {
             text.line(format!("         carried over from {from}"));
         }

@@ -11,6 +11,7 @@ use super::model::{Focus, Mode, Model};
 use super::text::{columns, window};
 use crate::cli::render::proposals::{sign, whole_file};
 use crate::commands::lines_view::LineView;
+use crate::commands::review::Beside;
 use crate::domain::review::Verdict;
 
 /// The narrowest screen that has files and lines side by side.
@@ -214,11 +215,33 @@ impl Look {
         let end = file.first + file.len;
         let mut free = area.rows();
         for index in model.top()..end {
+            for beside in model.above(index) {
+                let Some(row) = free.next() else { return };
+                self.beside(buffer, row, (model, digits), beside);
+            }
             for (nth, (sign, text)) in sides(model, index).into_iter().enumerate() {
                 let Some(row) = free.next() else { return };
                 self.side(buffer, row, (model, index, digits), nth == 0, (sign, &text));
             }
         }
+        for beside in model.below(end - 1) {
+            let Some(row) = free.next() else { return };
+            self.beside(buffer, row, (model, digits), beside);
+        }
+    }
+
+    /// A line that stays as it is: no number, no sign.
+    fn beside(&self, buffer: &mut Buffer, row: Rect, (model, digits): (&Model, usize), beside: &Beside) {
+        let (sign, text) = match beside {
+            Beside::Line(text) => (" ", text.as_str()),
+            Beside::Gap => ("…", ""),
+        };
+        let head = format!("{}{sign} ", " ".repeat(digits + 5));
+        buffer.set_stringn(row.x, row.y, &head, usize::from(row.width), self.dim());
+        let used = u16::try_from(digits + 7).unwrap_or(u16::MAX).min(row.width);
+        let rest = Rect { x: row.x + used, width: row.width - used, ..row };
+        let width = usize::from(rest.width);
+        buffer.set_stringn(rest.x, rest.y, window(text, model.shift(), width), width, self.dim());
     }
 
     fn side(
@@ -253,7 +276,7 @@ impl Look {
     }
 }
 
-/// The rows of a line, each with its sign. As many as [`Model::height`] says.
+/// The rows of a line itself, each with its sign. As many as the state counts.
 fn sides(model: &Model, index: usize) -> Vec<(&'static str, std::borrow::Cow<'_, str>)> {
     let line: &LineView = &model.lines()[index];
     let text = |side: &'_ Option<String>| side.clone().unwrap_or_default();

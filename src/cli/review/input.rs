@@ -61,6 +61,15 @@ impl Input {
         self.cursor += c.len_utf8();
     }
 
+    /// Puts pasted text in at the cursor, as one line: breaks become spaces, and what could not be typed is left out.
+    pub fn paste(&mut self, text: &str) {
+        let text = text.trim_end_matches(['\r', '\n']).replace("\r\n", "\n");
+        let as_line = |c: char| if matches!(c, '\r' | '\n') { ' ' } else { c };
+        let text: String = text.chars().map(as_line).filter(|c| *c == '\t' || !c.is_control()).collect();
+        self.text.insert_str(self.cursor, &text);
+        self.cursor += text.len();
+    }
+
     fn remove(&mut self, from: usize, to: usize) {
         self.text.replace_range(from..to, "");
         self.cursor = from;
@@ -101,6 +110,14 @@ mod tests {
         assert_eq!((input.text(), input.before()), ("Let ü = one ", "L"));
         press(&mut input, KeyCode::Char('k'), KeyModifiers::CONTROL);
         assert_eq!(input.text(), "L");
+    }
+
+    #[test]
+    fn what_is_pasted_goes_in_as_one_line() {
+        let mut input = Input::new("ab".into());
+        press(&mut input, KeyCode::Left, KeyModifiers::NONE);
+        input.paste("x\ty\r\nz\rü\u{1b}[A\n\n");
+        assert_eq!((input.text(), input.before()), ("ax\ty z ü[Ab", "ax\ty z ü[A"));
     }
 
     proptest! {

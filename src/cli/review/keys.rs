@@ -77,6 +77,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("?", "these keys"),
     ("q", "quit: sign, discard or keep what was decided"),
     ("Ctrl-c", "quit at once; what was decided is kept, unsigned"),
+    ("Ctrl-z", "suspend, as the shell's job; `fg` goes on"),
 ];
 
 /// What a key means.

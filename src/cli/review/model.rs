@@ -6,7 +6,7 @@ use super::input::Input;
 use super::keys::{self, Action};
 use super::text;
 use crate::commands::lines_view::LineView;
-use crate::commands::review::Sitting;
+use crate::commands::review::{Beside, Sitting};
 use crate::domain::review::{Verdict, Verdicts, check_text};
 
 /// How many columns one step sideways is.
@@ -26,6 +26,8 @@ pub struct FileItem {
     pub len: usize,
     /// How many of them nobody has decided about.
     pub open: usize,
+    /// What stays as it is below the last.
+    below: Vec<Beside>,
 }
 
 /// Which part of the screen keys go to.
@@ -76,6 +78,8 @@ pub enum Effect {
     Leave(Leaving),
     /// To end it as a signal would.
     Interrupt,
+    /// To stop until somebody goes on with it.
+    Suspend,
 }
 
 /// What one key changed: enough to take it back.
@@ -104,6 +108,8 @@ pub struct Model {
     pub title: String,
     files: Vec<FileItem>,
     lines: Vec<LineView>,
+    /// For each line what stays as it is above it.
+    above: Vec<Vec<Beside>>,
     said: Verdicts,
     tally: Tally,
     steps: Vec<Step>,
@@ -112,6 +118,8 @@ pub struct Model {
     mode: Mode,
     at: usize,
     top: usize,
+    /// How many rows of what stands above that line are on the screen.
+    lead: usize,
     rows: usize,
     shift: usize,
     pattern: String,
@@ -122,13 +130,17 @@ impl Model {
     /// A review at its beginning. Takes files and what was kept out of `sitting`.
     pub fn new(sitting: &mut Sitting) -> Self {
         let title = format!("{} revision {}  {}", sitting.receipt, sitting.revision, sitting.summary);
-        let (mut files, mut lines) = (Vec::new(), Vec::new());
+        let (mut files, mut lines, mut above) = (Vec::new(), Vec::new(), Vec::new());
+        let mut around = std::mem::take(&mut sitting.around).into_iter();
         for file in std::mem::take(&mut sitting.files) {
             let open = file.lines.iter().filter(|line| line.state == Some("pending")).count();
             let (first, len) = (lines.len(), file.lines.len());
             let (path, old_path, sensitive) = (file.path, file.old_path, file.sensitive);
-            files.push(FileItem { path, old_path, sensitive, first, len, open });
+            let around = around.next().unwrap_or_default();
+            files.push(FileItem { path, old_path, sensitive, first, len, open, below: around.below });
             lines.extend(file.lines);
+            above.extend(around.above);
+            above.resize_with(lines.len(), Vec::new);
         }
         let open = files.iter().map(|file| file.open).sum();
         let kept = sitting.kept.take();
@@ -137,6 +149,7 @@ impl Model {
             title,
             files,
             lines,
+            above,
             said: Verdicts::default(),
             tally: Tally { open, ..Tally::default() },
             steps: Vec::new(),
@@ -145,6 +158,7 @@ impl Model {
             mode,
             at: 0,
             top: 0,
+            lead: 0,
             rows: 1,
             shift: 0,
             pattern: String::new(),
@@ -224,8 +238,34 @@ impl Model {
         self.files.get(self.file_of(self.at))
     }
 
-    /// How many rows a line takes on the screen.
-    pub fn height(&self, index: usize) -> usize {
+    /// What stays as it is above a line, on the screen as far as there is room.
+    pub fn above(&self, index: usize) -> &[Beside] {
+        let all = self.above.get(index).map_or(&[][..], Vec::as_slice);
+        if index == self.top { &all[all.len().saturating_sub(self.lead)..] } else { all }
+    }
+
+    /// What stays as it is below a line, where that is the last of its file.
+    pub fn below(&self, index: usize) -> &[Beside] {
+        let file = self.files.get(self.file_of(index));
+        file.filter(|file| file.first + file.len == index + 1).map_or(&[], |file| &file.below)
+    }
+
+    /// The lines that stay as they are right above a line, and those right below it.
+    pub fn next_to(&self, index: usize) -> (&[Beside], &[Beside]) {
+        let is_gap = |beside: &Beside| *beside == Beside::Gap;
+        let above = self.above.get(index).map_or(&[][..], Vec::as_slice);
+        let below = match self.lines.get(index + 1).filter(|_| self.file_of(index + 1) == self.file_of(index))
+        {
+            Some(_) => &self.above[index + 1],
+            None => self.below(index),
+        };
+        let from = above.iter().rposition(is_gap).map_or(0, |gap| gap + 1);
+        let to = below.iter().position(is_gap).unwrap_or(below.len());
+        (&above[from..], &below[..to])
+    }
+
+    /// How many rows a line itself takes on the screen.
+    fn height(&self, index: usize) -> usize {
         let sides = if self.lines.get(index).is_some_and(|line| line.op == "mutate") { 2 } else { 1 };
         sides + usize::from(matches!(self.verdict(index), Some(Verdict::Edited(_))))
     }
@@ -254,8 +294,10 @@ impl Model {
 
     /// Takes a key.
     pub fn press(&mut self, key: KeyEvent) -> Effect {
-        if key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL) {
-            return Effect::Interrupt;
+        match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Effect::Interrupt,
+            KeyCode::Char('z') if key.modifiers.contains(KeyModifiers::CONTROL) => return Effect::Suspend,
+            _ => {}
         }
         self.message.clear();
         let effect = match std::mem::replace(&mut self.mode, Mode::Browse) {
@@ -268,6 +310,14 @@ impl Model {
         };
         self.settle();
         effect
+    }
+
+    /// Takes text that was pasted: into what is being typed, and nowhere else. It never stands for keys.
+    pub fn paste(&mut self, text: &str) {
+        match &mut self.mode {
+            Mode::Edit(input) | Mode::Search(input) => input.paste(text),
+            _ => self.message = "what is pasted decides nothing".into(),
+        }
     }
 
     /// Does what a key stands for while going through the lines.
@@ -553,7 +603,7 @@ impl Model {
         }
         let mut rows = 0;
         while rows < self.rows && if by > 0 { self.at < last } else { self.at > first } {
-            rows += self.height(self.at);
+            rows += self.height(self.at) + self.above.get(self.at).map_or(0, Vec::len);
             self.at = self.at.saturating_add_signed(by);
         }
     }
@@ -601,15 +651,21 @@ impl Model {
         }
     }
 
-    /// Brings the line into view.
+    /// Brings the line into view, with what stands next to it as far as there is room.
     fn settle(&mut self) {
         let Some(first) = self.file().map(|file| file.first) else { return };
-        let (mut lowest, mut rows) = (self.at, self.height(self.at));
-        while lowest > first && rows + self.height(lowest - 1) <= self.rows {
+        let beside = |index: usize| self.above.get(index).map_or(0, Vec::len);
+        let free = self.rows.saturating_sub(self.height(self.at));
+        // At most half of it below, so that there is as much above.
+        let mut free = free - self.next_to(self.at).1.len().min(free / 2);
+        let (mut lowest, mut lead) = (self.at, beside(self.at).min(free));
+        while lowest > first && beside(lowest) + self.height(lowest - 1) <= free {
+            free -= beside(lowest) + self.height(lowest - 1);
             lowest -= 1;
-            rows += self.height(lowest);
+            lead = beside(lowest).min(free);
         }
         self.top = self.top.clamp(lowest, self.at);
+        self.lead = if self.top == lowest { lead } else { beside(self.top) };
     }
 }
 

@@ -9,6 +9,7 @@ use super::model::{Effect, Leaving, Mode, Model};
 use crate::child::{Interrupts, Line};
 use crate::cli::render::proposals::whole_file;
 use crate::cli::ui::{ask, safe};
+use crate::commands::review::Beside;
 use crate::domain::review::Verdict;
 
 /// The answers, for people.
@@ -42,7 +43,7 @@ impl From<io::Error> for Stop {
 /// # Errors
 /// When nothing can be asked or read.
 pub fn run(model: &mut Model, interrupts: &mut Interrupts) -> io::Result<Ended> {
-    let mut prompt = Prompt { model, interrupts, file: None };
+    let mut prompt = Prompt { model, interrupts, file: None, line: None };
     match prompt.go_through() {
         Ok(leaving) => Ok(Ended::Left(leaving)),
         Err(Stop::Ended(ended)) => Ok(ended),
@@ -55,6 +56,8 @@ struct Prompt<'p> {
     interrupts: &'p mut Interrupts,
     /// The file that was named last.
     file: Option<usize>,
+    /// The line that was described last.
+    line: Option<usize>,
 }
 
 impl Prompt<'_> {
@@ -67,7 +70,7 @@ impl Prompt<'_> {
             if self.questions()? {
                 match self.model.act(Action::Quit) {
                     Effect::Leave(leaving) => return Ok(leaving),
-                    Effect::None | Effect::Interrupt => {}
+                    Effect::None | Effect::Interrupt | Effect::Suspend => {}
                 }
                 if let Some(leaving) = self.leave()? {
                     return Ok(leaving);
@@ -206,8 +209,18 @@ impl Prompt<'_> {
             ask(&format!("File {} of {count}: {}, {lines}{sensitive}\n", index + 1, safe(&file.path)))?;
             self.file = Some(index);
         }
-        let Some(line) = self.model.lines().get(self.model.at()) else { return Ok(()) };
+        let at = self.model.at();
+        let Some(line) = self.model.lines().get(at) else { return Ok(()) };
         let number = self.number();
+        // What stands between two lines is told once.
+        let (above, below) = match self.line.replace(at) {
+            Some(before) if before == at => (&[][..], &[][..]),
+            Some(before) if std::ptr::eq(self.model.next_to(before).1, self.model.next_to(at).0) => {
+                (&[][..], self.model.next_to(at).1)
+            }
+            _ => self.model.next_to(at),
+        };
+        tell_beside(above)?;
         let (old, new) = (line.old.clone().unwrap_or_default(), line.new.clone().unwrap_or_default());
         let state = line.state.filter(|state| *state != "pending").map(|state| format!(", {state}"));
         let state = state.unwrap_or_default();
@@ -218,6 +231,7 @@ impl Prompt<'_> {
             "mutate" => format!("{number} changes{state}: {old}\n  to: {new}\n"),
             _ => format!("{number}{state} {}\n", whole_file(line, old, new)),
         })?;
+        tell_beside(below)?;
         match self.model.verdict(self.model.at()) {
             Some(Verdict::Accepted) => ask("  so far: accepted\n")?,
             Some(Verdict::Rejected) => ask("  so far: rejected\n")?,
@@ -248,6 +262,14 @@ impl Prompt<'_> {
             Line::Interrupted(signal) => Err(Stop::Ended(Ended::Interrupted(signal))),
         }
     }
+}
+
+/// Says which lines stay as they are.
+fn tell_beside(lines: &[Beside]) -> io::Result<()> {
+    lines.iter().try_for_each(|beside| match beside {
+        Beside::Line(text) => ask(&format!("unchanged: {}\n", safe(text))),
+        Beside::Gap => Ok(()),
+    })
 }
 
 /// A line's number as an answer.

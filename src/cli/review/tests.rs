@@ -11,7 +11,7 @@ use super::draw::{draw, fit};
 use super::keys::{self, HELP};
 use super::model::{Effect, Leaving, Mode, Model};
 use crate::commands::lines_view::{FileView, LineView};
-use crate::commands::review::Sitting;
+use crate::commands::review::{Beside, Sitting, Surroundings};
 use crate::domain::fact::values::LineSet;
 use crate::domain::ids::{Digest, EntryRef};
 use crate::domain::review::{Verdict, Verdicts};
@@ -57,9 +57,28 @@ fn sitting(files: &[u64], states: &[&'static str]) -> Sitting {
         summary: "Tidy up".into(),
         pending: LineSet::from_numbers(pending.map(|line| line.line)),
         files: views,
+        around: Vec::new(),
         kept: None,
         decisions: Vec::new(),
     }
+}
+
+/// The same with lines that stay beside some of those that do not.
+fn surrounded(mut sitting: Sitting) -> Sitting {
+    let stays = |number: u64| Beside::Line(format!("stays {number}"));
+    let above = |line: &LineView| {
+        let gap = (line.line % 4 == 3).then_some(Beside::Gap);
+        (0..line.line % 3).map(stays).chain(gap).chain((0..line.line % 4).map(stays)).collect()
+    };
+    sitting.around = sitting
+        .files
+        .iter()
+        .map(|file| Surroundings {
+            above: file.lines.iter().map(above).collect(),
+            below: (0..file.lines.len() as u64 % 4).map(stays).collect(),
+        })
+        .collect();
+    sitting
 }
 
 fn key(code: KeyCode) -> KeyEvent {
@@ -137,13 +156,17 @@ proptest! {
         (files, states) in world(),
         keys in prop::collection::vec((any_key(), 0_u16..90, 0_u16..30), 0..60),
     ) {
-        let mut model = Model::new(&mut sitting(&files, &states));
+        let mut model = Model::new(&mut surrounded(sitting(&files, &states)));
         for (key, width, height) in keys {
             model.press(key);
             assert_sound(&model);
-            let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-            fit(&mut model, ratatui::layout::Rect::new(0, 0, width, height));
-            terminal.draw(|frame| draw(frame, &model, true)).unwrap();
+            let rows = shown(&mut model, width, height);
+            if let (Mode::Browse, Some(line), 1.., 60..) =
+                (model.mode(), model.lines().get(model.at()), height, width)
+            {
+                let here = format!("L{:02} ", line.line);
+                prop_assert!(rows.iter().any(|row| row.contains('>') && row.contains(&here)), "{rows:#?}");
+            }
         }
     }
 
@@ -303,6 +326,67 @@ fn files_and_lines_stand_side_by_side() {
 }
 
 #[test]
+fn lines_that_stay_stand_around_those_that_do_not_as_far_as_there_is_room() {
+    let mut sitting = sitting(&[2, 1], &["pending"]);
+    let line = |text: &str| Beside::Line(text.to_owned());
+    let first: Vec<Beside> = ["a", "b", "漢字\tc"].map(line).into();
+    let second = vec![line("d"), Beside::Gap, line("e")];
+    sitting.around = vec![
+        Surroundings { above: vec![first, second], below: vec![line("f"), line("g")] },
+        Surroundings { above: vec![Vec::new()], below: Vec::new() },
+    ];
+    let mut model = Model::new(&mut sitting);
+    let lines = |model: &mut Model, height| shown(model, 30, height)[2..usize::from(height) - 1].to_vec();
+    let all = [
+        "         a",
+        "         b",
+        "         漢 字 \\tc",
+        ">  L01 + new 1",
+        "         d",
+        "       …",
+        "         e",
+        "   L02 - old 2",
+        "         f",
+        "         g",
+        "",
+    ];
+    assert_eq!(lines(&mut model, 14), all);
+    // With little room the line itself comes first, then as much above it as below.
+    assert_eq!(lines(&mut model, 4), all[3..4]);
+    assert_eq!(lines(&mut model, 5), all[2..4]);
+    assert_eq!(lines(&mut model, 6), all[2..5]);
+    press(&mut model, "j");
+    assert_eq!(lines(&mut model, 6), ["         e", ">  L02 - old 2", "         f"]);
+    press(&mut model, "j");
+    assert_eq!(lines(&mut model, 6)[0], ">  L03 > moved 3 lines from li");
+}
+
+#[test]
+fn what_is_pasted_goes_where_text_is_typed_and_decides_nothing() {
+    let mut kept = Verdicts::default();
+    kept.set(2, Some(Verdict::Accepted));
+    let mut sitting = sitting(&[4], &["pending"]);
+    sitting.kept = Some(kept);
+    let mut model = Model::new(&mut sitting);
+    model.paste("y");
+    assert_eq!(model.mode(), &Mode::TakeUp);
+    press(&mut model, "n");
+    model.paste("yyn\rq");
+    assert_eq!((said(&model).len(), model.mode()), (0, &Mode::Browse));
+    press(&mut model, "e");
+    model.paste(" and more\n");
+    press(&mut model, "\r");
+    assert_eq!(model.verdict(0), Some(&Verdict::Edited("new 1 and more".into())));
+    press(&mut model, "/");
+    model.paste("old 2");
+    press(&mut model, "\r");
+    assert_eq!(model.at(), 1);
+    press(&mut model, "q");
+    model.paste("s");
+    assert_eq!(model.mode(), &Mode::Leave);
+}
+
+#[test]
 fn long_lines_move_sideways_and_edits_stand_below() {
     let mut sitting = sitting(&[1], &["pending"]);
     sitting.files[0].lines[0].new = Some(format!("begin{}end", " ".repeat(30)));
@@ -333,7 +417,7 @@ fn every_key_of_the_help_means_something_and_the_page_has_it() {
                 "End" => key(KeyCode::End),
                 "Tab" => key(KeyCode::Tab),
                 "Space" => key(KeyCode::Char(' ')),
-                "Ctrl-c" => continue,
+                "Ctrl-c" | "Ctrl-z" => continue,
                 held if held.starts_with("Ctrl-") => {
                     KeyEvent::new(KeyCode::Char(held.chars().last().unwrap()), KeyModifiers::CONTROL)
                 }

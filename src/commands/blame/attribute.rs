@@ -21,8 +21,8 @@ pub struct Claim {
     pub receipt: ReceiptId,
     /// Whether a known signer opened it.
     pub known: bool,
-    /// How closely the evidence fits the commit.
-    pub grade: Grade,
+    /// How closely the evidence fits the commit; none where there is no commit yet.
+    pub grade: Option<Grade>,
     /// What ties the receipt to the line.
     pub basis: Basis,
     /// The accepted line, as the proposal's place and number; with [`Basis::Line`] only.
@@ -288,7 +288,7 @@ impl<'a> Looking<'a> {
             }
         }
         for claim in claims.iter_mut().flatten() {
-            claim.grade = carried.grade;
+            claim.grade = Some(carried.grade);
         }
         Ok(Some(claims))
     }
@@ -296,7 +296,7 @@ impl<'a> Looking<'a> {
 
 /// A receipt that speaks for a commit.
 fn claim(receipt: ReceiptId, known: bool, grade: Grade) -> Claim {
-    Claim { receipt, known, grade, basis: Basis::Commit, number: None, step: None, from: None }
+    Claim { receipt, known, grade: Some(grade), basis: Basis::Commit, number: None, step: None, from: None }
 }
 
 /// The lines of one commit that receipts are known for.
@@ -402,7 +402,7 @@ impl Telling<'_, '_> {
             let Some(file) = ctx.store.file_in_tree(self.asked.tree, path)? else { continue };
             for id in holders.keys() {
                 let Some(receipt) = known.picture.folded.receipt(*id) else { continue };
-                let told = writers(ctx, &known.picture, receipt, (path, file.oid), &lines);
+                let told = writers(&ctx.store, &known.picture, receipt, (path, file.oid), &lines);
                 for (index, step) in indices.iter().zip(told) {
                     written.entry(*index).or_default().extend(step.map(|step| (*id, step)));
                 }

@@ -1,6 +1,5 @@
 //! Which recorded edit of a receipt wrote a line: the edits are walked back from the file that holds it.
 
-use crate::commands::Context;
 use crate::commands::verify::Picture;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Change, FileChange};
@@ -9,10 +8,10 @@ use crate::domain::fold::Receipt;
 use crate::domain::ids::Oid;
 use crate::domain::lines::{self, Blobs, File, Files, Mode};
 
-/// For each of `lines` (from 1) of `blob`, which stands at `path`, the step of the receipt that wrote it, by its index;
-/// none where no recorded edit is known to have. An edit whose content is not here tells nothing.
+/// For each of `wanted` (lines from 1) of `blob`, which stands at `path`, the step of the receipt that wrote it, by its
+/// index; none where no recorded edit is known to have. An edit whose content is not here tells nothing.
 pub fn writers(
-    ctx: &Context,
+    blobs: &dyn Blobs,
     picture: &Picture,
     receipt: &Receipt,
     (path, blob): (&GitPath, Oid),
@@ -26,10 +25,10 @@ pub fn writers(
         let Some(after) = edit.after else { continue };
         let before = edit.before.filter(|_| edit.change != Change::Added);
         let mut aligned: Vec<(Oid, Option<Vec<Option<u64>>>)> = Vec::new();
-        let earlier = before.map(|before| stood(&ctx.store, before, after));
+        let earlier = before.map(|before| stood(blobs, before, after));
         open.retain_mut(|(at, blob, line)| {
             if !aligned.iter().any(|(known, _)| known == blob) {
-                aligned.push((*blob, stood(&ctx.store, after, *blob)));
+                aligned.push((*blob, stood(blobs, after, *blob)));
             }
             let lines = aligned.iter().find(|(known, _)| known == blob).and_then(|(_, lines)| lines.as_ref());
             // A line that the edit did not leave is not its own, nor one that it found.

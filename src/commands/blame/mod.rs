@@ -2,9 +2,11 @@
 
 pub mod attribute;
 pub mod edits;
+mod uncommitted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,8 +16,10 @@ use super::summary::{agent_of, facts, state_of};
 use super::{Context, Report, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{Oid, ReceiptId, Timestamp};
-use crate::store::{Annotated, StoreError};
+use crate::domain::policy::Grade;
+use crate::store::{Annotated, StoreError, Tracing};
 use attribute::{Basis, Claim, attribute};
+use uncommitted::Uncommitted;
 
 /// Show for every line of a file the commit, the receipt, the agent and who accepted it
 ///
@@ -25,7 +29,8 @@ use attribute::{Basis, Claim, attribute};
 /// A receipt stands with how closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`. `L07` is the
 /// accepted line that put exactly this line here, `edit` a recorded edit that wrote it. Behind `~` stand receipts that
 /// speak for the commit where none can be tied to the line, behind `?` those of unknown signers. A line without a receipt
-/// has none.
+/// has none. Beside a line that is not committed stands the receipt open in this worktree of which a recorded edit wrote
+/// it, as `uncommitted`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// A revision (or `A..B`, to look no further back than A), and the file; after `--` where a name begins with a dash
@@ -34,10 +39,43 @@ pub struct Args {
     /// Only these lines: `10,20`, `10,+5`, `/PATTERN/,+3` or `:FUNCTION`, as git takes them; may be given again
     #[arg(short = 'L', value_name = "A,B", allow_hyphen_values = true)]
     pub ranges: Vec<String>,
+    /// Look past white space
+    #[arg(short = 'w')]
+    pub ignore_space: bool,
+    /// Follow lines that moved within the file, as in `-M20`: at least so many letters and digits
+    #[arg(short = 'M', value_name = "NUM", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", value_parser = score)]
+    pub moved: Vec<String>,
+    /// Follow lines that came from files changed in the same commit, as in `-C40`; twice, from any file of the commit
+    /// that made this one; three times, from any file of any commit
+    #[arg(short = 'C', value_name = "NUM", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", value_parser = score)]
+    pub copied: Vec<String>,
+    /// Look past this commit; may be given again
+    #[arg(long, value_name = "REV")]
+    pub ignore_rev: Vec<OsString>,
+    /// Look past the commits that a file lists, named from the top of the working tree; may be given again
+    #[arg(long, value_name = "FILE")]
+    pub ignore_revs_file: Vec<OsString>,
+    // Its being here keeps the `-C PATH` of all commands from `-C` as git's blame has it. git takes that one before the
+    // command only, and that place is left for it.
+    #[arg(id = "directory", long = "directory", hide = true)]
+    _directory: Option<PathBuf>,
     /// Print git's porcelain format with the receipts as further headers
     #[arg(long)]
     pub porcelain: bool,
 }
+
+/// The number behind `-M` or `-C`, if there is one.
+fn score(text: &str) -> Result<String, String> {
+    match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err("a number belongs there, or nothing; repeated options are written one by one".into()),
+    }
+}
+
+/// The grade where there is no commit that evidence could fit.
+pub const UNCOMMITTED: &str = "uncommitted";
 
 /// The lines and where they come from.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -81,7 +119,8 @@ pub struct ClaimView {
     pub receipt: String,
     /// Whether a known signer opened it.
     pub known: bool,
-    /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first.
+    /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first; `uncommitted`
+    /// where the line is not committed.
     pub grade: &'static str,
     /// What ties it to the line: `line` where an accepted line put it there, `edit` where a recorded edit wrote it,
     /// `commit` where it speaks for the commit and no more can be told.
@@ -147,7 +186,14 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Blamed> {
         [rev, file] => (Some(rev.to_string_lossy()), file),
         _ => return Err(user_error("a name too many", "give a revision and a file")),
     };
-    let looked = look(ctx, rev.as_deref(), &args.ranges, file)?;
+    let tracing = Tracing {
+        ignore_space: args.ignore_space,
+        moved: args.moved.clone(),
+        copied: args.copied.clone(),
+        ignored: args.ignore_rev.clone(),
+        ignored_in: args.ignore_revs_file.clone(),
+    };
+    let looked = look(ctx, rev.as_deref(), &args.ranges, &tracing, file)?;
     let annotated = &looked.annotated;
     let lines: Vec<LineView> =
         annotated.lines.iter().zip(&looked.claims).map(|(line, claims)| looked.line(line, claims)).collect();
@@ -186,7 +232,13 @@ pub struct Looked {
 ///
 /// # Errors
 /// When there is no such file, revision or range.
-pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -> anyhow::Result<Looked> {
+pub fn look(
+    ctx: &Context,
+    rev: Option<&str>,
+    ranges: &[String],
+    tracing: &Tracing,
+    file: &OsStr,
+) -> anyhow::Result<Looked> {
     let named = |name: &str| ctx.commit_named(if name.is_empty() { "HEAD" } else { name });
     let within = match rev.map(|rev| rev.split_once("..").unwrap_or(("", rev))) {
         None => None,
@@ -200,11 +252,12 @@ pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -
     };
     let without: Vec<Oid> = within.iter().filter_map(|(_, without)| *without).collect();
     let asked = within.map(|(to, _)| (to, without.as_slice()));
-    let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, file)?;
+    let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, tracing, file)?;
     let known = known(ctx);
-    let annotated = running.finish().map_err(|error| in_our_words(error, rev, file))?;
+    let annotated = running.finish(&ctx.store).map_err(|error| in_our_words(error, rev, file))?;
+    let uncommitted = Uncommitted::find(ctx, &annotated);
     let known = known?;
-    let claims = match &known {
+    let mut claims = match &known {
         Some(known) => {
             let head = match within {
                 Some((to, _)) => Some(to),
@@ -214,6 +267,9 @@ pub fn look(ctx: &Context, rev: Option<&str>, ranges: &[String], file: &OsStr) -
         }
         None => vec![Vec::new(); annotated.lines.len()],
     };
+    if let (Some(uncommitted), Some(known)) = (uncommitted, &known) {
+        uncommitted.claim(ctx, known, &annotated, &mut claims)?;
+    }
     let revision = within.map(|(to, _)| to);
     Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
 }
@@ -245,6 +301,15 @@ fn in_our_words(error: StoreError, rev: Option<&str>, file: &OsStr) -> anyhow::E
         let hint = "lines count from 1, and `git receipt blame FILE` shows them all";
         return user_error(format!("`{file}` has only {count} in {place}"), hint);
     }
+    if let Some((_, rev)) = cause.split_once("cannot find revision ") {
+        let rev = rev.strip_suffix(" to ignore").unwrap_or(rev);
+        let message = format!("`{rev}` names no commit to look past");
+        return user_error(message, "name a branch, a tag or a commit id");
+    }
+    if let Some((_, list)) = cause.split_once("could not open object name list: ") {
+        let hint = "git looks for it from the top of the working tree";
+        return user_error(format!("cannot open the list of commits `{list}`"), hint);
+    }
     error.into()
 }
 
@@ -253,7 +318,7 @@ impl Looked {
     pub fn line(&self, line: &crate::store::BlamedLine, claims: &[Claim]) -> LineView {
         LineView {
             line: line.line,
-            text: String::from_utf8_lossy(super::evidence::without_end(self.annotated.text(line)))
+            text: String::from_utf8_lossy(super::evidence::without_end(self.annotated.shown(line)))
                 .into_owned(),
             commit: (line.commit != self.null).then(|| line.commit.to_hex()),
             origin_path: line.path.to_string(),
@@ -267,7 +332,7 @@ impl Looked {
         ClaimView {
             receipt: claim.receipt.to_string(),
             known: claim.known,
-            grade: claim.grade.as_str(),
+            grade: claim.grade.map_or(UNCOMMITTED, Grade::as_str),
             basis: claim.basis.as_str(),
             number: claim.number.map(|(_, number)| number),
             step: claim.step.map(|step| step as u64),

@@ -1,6 +1,7 @@
 //! `git receipt review`: what a reviewer has before them, and signing what they say. How they say it is up to `cli`.
 
 mod fork;
+mod surroundings;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::domain::ids::{EntryRef, ReceiptId};
 use crate::domain::review::Verdicts;
 use crate::store::Alone;
 use fork::{Fork, fork};
+pub use surroundings::{Beside, Surroundings};
 
 /// Go through a proposal line by line on the terminal, and sign all decisions at the end
 ///
@@ -46,6 +48,8 @@ pub struct Sitting {
     pub summary: String,
     /// Its files, each with its lines and what is signed about them.
     pub files: Vec<FileView>,
+    /// For each of them, the unchanged lines around.
+    pub around: Vec<Surroundings>,
     /// The lines that nobody has decided about.
     pub pending: LineSet,
     /// What was said before and not signed.
@@ -128,6 +132,11 @@ pub fn begin(ctx: &Context, args: &Args) -> anyhow::Result<Sitting> {
     let states = Some(&proposal.lines);
     let files =
         view(&loaded.table, &loaded.base, &loaded.proposed, &ctx.store, None, states).map_err(lines_error)?;
+    let around = loaded.table.files().iter().map(|file| {
+        let base = file.base_path().and_then(|path| loaded.base.get(path));
+        Surroundings::of(file, base, &ctx.store)
+    });
+    let around = around.collect::<Result<_, _>>().map_err(lines_error)?;
     tell_superseded(ctx, receipt, proposal)?;
     let kept = kept(ctx, proposal, &files);
     Ok(Sitting {
@@ -136,6 +145,7 @@ pub fn begin(ctx: &Context, args: &Args) -> anyhow::Result<Sitting> {
         revision: proposal.made.revision,
         summary: proposal.made.summary.clone(),
         files,
+        around,
         pending: proposal.pending(),
         kept,
         decisions: proposal.decisions.iter().map(|decided| decided.entry).collect(),
