@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use git_receipt::domain::canonical;
-use git_receipt::domain::chain::{self, Before};
+use git_receipt::domain::chain::{self, Before, Inspector};
 use git_receipt::domain::commit::{self, Parts};
 use git_receipt::domain::entry::{Body, Draft, Tip, Writer};
 use git_receipt::domain::fact::{Fact, KINDS};
@@ -205,7 +205,7 @@ fn vector(kind: &str, sha256: bool) -> Value {
     let object = commit::encode(&parts, oid(sha256, 0).empty_tree());
     let commit = commit_id(&object, sha256);
 
-    let link = chain::inspect(commit, &object, &mut Vec::new());
+    let link = Inspector::default().inspect(commit, &object);
     assert_eq!(link.findings, [], "{kind} reads back clean");
     let entry = link.entry.as_ref().unwrap();
     assert_eq!(entry.body, body);

@@ -47,6 +47,15 @@ impl Store {
         let _ = made.and_then(|()| fs::write(&path, kept::wrap(secret, kind.rules, from, result)));
     }
 
+    /// The names of all packs: where one came or went, other objects may be here.
+    pub fn packs(&self) -> Vec<std::ffi::OsString> {
+        let listed = fs::read_dir(self.common_dir().join("objects").join("pack"));
+        let mut names: Vec<_> =
+            listed.into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    }
+
     /// The signatures that were found to hold before; none where that shall not count.
     pub(super) fn checked(&self) -> Option<Checked> {
         let list = fs::read(self.checked_path()?).unwrap_or_default();

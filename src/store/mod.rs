@@ -48,6 +48,7 @@ pub use blame::{Annotated, BlamedCommit, BlamedLine, Blaming, Tracing};
 pub use current::OpenReceipt;
 pub use error::StoreError;
 pub use hooks::HookFolder;
+pub use kept::Kind;
 pub use landing::{Landing, Recovered, Settled, Way};
 pub use linked::TemporaryWorktree;
 pub use merge::Merged;

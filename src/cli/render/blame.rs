@@ -155,7 +155,7 @@ impl Story {
             (None, true) => "a recorded edit wrote this line".into(),
             (None, false) => text.warn("it speaks for the commit; whether it wrote this line cannot be told"),
         };
-        let grade = if claim.grade == UNCOMMITTED { "not committed" } else { claim.grade };
+        let grade: &str = if claim.grade == UNCOMMITTED { "not committed" } else { &claim.grade };
         text.line(format!("evidence {grade}: {tie}"));
         if let Some(from) = &claim.carried_from {
             text.line(format!("         carried over from {from}"));

@@ -2,14 +2,16 @@
 
 pub mod attribute;
 pub mod edits;
+mod memory;
 mod uncommitted;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evidence::Known;
 use super::summary::{agent_of, facts, state_of};
@@ -17,8 +19,9 @@ use super::{Context, Report, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::ids::{Oid, ReceiptId, Timestamp};
 use crate::domain::policy::Grade;
-use crate::store::{Annotated, StoreError, Tracing};
+use crate::store::{Annotated, BlamedLine, Blaming, StoreError, Tracing};
 use attribute::{Basis, Claim, attribute};
+use memory::{Memory, Told};
 use uncommitted::Uncommitted;
 
 /// Show for every line of a file the commit, the receipt, the agent and who accepted it
@@ -113,7 +116,7 @@ pub struct LineView {
 }
 
 /// A receipt that speaks for a line.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimView {
     /// The receipt.
     pub receipt: String,
@@ -121,10 +124,10 @@ pub struct ClaimView {
     pub known: bool,
     /// How closely the evidence fits the commit: `commit`, `tree`, `patch` or `lines`, the best first; `uncommitted`
     /// where the line is not committed.
-    pub grade: &'static str,
+    pub grade: Cow<'static, str>,
     /// What ties it to the line: `line` where an accepted line put it there, `edit` where a recorded edit wrote it,
     /// `commit` where it speaks for the commit and no more can be told.
-    pub basis: &'static str,
+    pub basis: Cow<'static, str>,
     /// The accepted line's number in the proposal.
     pub number: Option<u64>,
     /// The receipt's own entry that recorded the edit, from 0.
@@ -151,7 +154,7 @@ pub struct CommitView {
 }
 
 /// One receipt.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiptView {
     /// Its id.
     pub receipt: String,
@@ -193,20 +196,40 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Blamed> {
         ignored: args.ignore_rev.clone(),
         ignored_in: args.ignore_revs_file.clone(),
     };
-    let looked = look(ctx, rev.as_deref(), &args.ranges, &tracing, file)?;
-    let annotated = &looked.annotated;
-    let lines: Vec<LineView> =
-        annotated.lines.iter().zip(&looked.claims).map(|(line, claims)| looked.line(line, claims)).collect();
+    let begun = begin(ctx, rev.as_deref(), &args.ranges, &tracing, file)?;
+    let memory = Memory::at(ctx, begun.head)?;
+    let looked_through = (!memory.is_warm()).then(|| known(ctx));
+    let (head, revision) = (begun.head, begun.revision());
+    let annotated = begun.finish(ctx, rev.as_deref(), file)?;
+    let uncommitted = Uncommitted::find(ctx, &annotated);
+    let recalled = if uncommitted.is_some() { None } else { memory.recall(&annotated) };
+    let (annotated, told) = match recalled {
+        Some(told) => (annotated, told),
+        None => {
+            let known = looked_through.unwrap_or_else(|| known(ctx))?;
+            let is_committed = uncommitted.is_none();
+            let looked = Looked::at(ctx, (revision, head), annotated, known, uncommitted)?;
+            let told = looked.told();
+            if is_committed {
+                memory.keep(&looked.annotated, &told);
+            }
+            (looked.annotated, told)
+        }
+    };
+    let null = ctx.store.null_id();
     let commits: BTreeMap<String, CommitView> = annotated
         .lines
         .iter()
-        .filter_map(|line| looked.commit(line.commit))
+        .filter_map(|line| CommitView::of(&annotated, line.commit, null))
         .map(|view| (view.commit.clone(), view))
         .collect();
-    let receipts: Vec<ReceiptView> = looked.receipts();
-    let porcelain = args.porcelain.then(|| porcelain(annotated, &lines, &receipts));
+    let Told { claims, receipts } = told;
+    let views = annotated.lines.iter().zip(claims);
+    let lines: Vec<LineView> =
+        views.map(|(line, claims)| LineView::of(&annotated, line, null, claims)).collect();
+    let porcelain = args.porcelain.then(|| porcelain(&annotated, &lines, &receipts));
     Ok(Blamed {
-        revision: looked.revision.map(|commit| commit.to_hex()),
+        revision: revision.map(|commit| commit.to_hex()),
         path: ctx.path_from_top(&file.to_string_lossy()),
         lines,
         commits: commits.into_values().collect(),
@@ -239,6 +262,41 @@ pub fn look(
     tracing: &Tracing,
     file: &OsStr,
 ) -> anyhow::Result<Looked> {
+    let begun = begin(ctx, rev, ranges, tracing, file)?;
+    let known = known(ctx);
+    let (head, revision) = (begun.head, begun.revision());
+    let annotated = begun.finish(ctx, rev, file)?;
+    let uncommitted = Uncommitted::find(ctx, &annotated);
+    Looked::at(ctx, (revision, head), annotated, known?, uncommitted)
+}
+
+/// git at work on a file.
+struct Begun {
+    within: Option<Oid>,
+    /// The commit in whose history the lines stand, if there is one.
+    head: Option<Oid>,
+    running: Blaming,
+}
+
+impl Begun {
+    /// The commit that is looked at; none for the working tree.
+    fn revision(&self) -> Option<Oid> {
+        self.within
+    }
+
+    /// What git says.
+    fn finish(self, ctx: &Context, rev: Option<&str>, file: &OsStr) -> anyhow::Result<Annotated> {
+        self.running.finish(&ctx.store).map_err(|error| in_our_words(error, rev, file))
+    }
+}
+
+fn begin(
+    ctx: &Context,
+    rev: Option<&str>,
+    ranges: &[String],
+    tracing: &Tracing,
+    file: &OsStr,
+) -> anyhow::Result<Begun> {
     let named = |name: &str| ctx.commit_named(if name.is_empty() { "HEAD" } else { name });
     let within = match rev.map(|rev| rev.split_once("..").unwrap_or(("", rev))) {
         None => None,
@@ -253,25 +311,11 @@ pub fn look(
     let without: Vec<Oid> = within.iter().filter_map(|(_, without)| *without).collect();
     let asked = within.map(|(to, _)| (to, without.as_slice()));
     let running = ctx.store.start_blame(&ctx.env.directory, asked, ranges, tracing, file)?;
-    let known = known(ctx);
-    let annotated = running.finish(&ctx.store).map_err(|error| in_our_words(error, rev, file))?;
-    let uncommitted = Uncommitted::find(ctx, &annotated);
-    let known = known?;
-    let mut claims = match &known {
-        Some(known) => {
-            let head = match within {
-                Some((to, _)) => Some(to),
-                None => ctx.store.head()?.commit,
-            };
-            attribute(ctx, known, &annotated, head)?
-        }
-        None => vec![Vec::new(); annotated.lines.len()],
+    let head = match within {
+        Some((to, _)) => Some(to),
+        None => ctx.store.head()?.commit,
     };
-    if let (Some(uncommitted), Some(known)) = (uncommitted, &known) {
-        uncommitted.claim(ctx, known, &annotated, &mut claims)?;
-    }
-    let revision = within.map(|(to, _)| to);
-    Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
+    Ok(Begun { within: within.map(|(to, _)| to), head, running })
 }
 
 /// Everything that receipts tell; nothing where there are none.
@@ -313,18 +357,63 @@ fn in_our_words(error: StoreError, rev: Option<&str>, file: &OsStr) -> anyhow::E
     error.into()
 }
 
-impl Looked {
-    /// A line as it is shown.
-    pub fn line(&self, line: &crate::store::BlamedLine, claims: &[Claim]) -> LineView {
+impl LineView {
+    fn of(annotated: &Annotated, line: &BlamedLine, null: Oid, receipts: Vec<ClaimView>) -> Self {
+        let text = super::evidence::without_end(annotated.shown(line));
         LineView {
             line: line.line,
-            text: String::from_utf8_lossy(super::evidence::without_end(self.annotated.shown(line)))
-                .into_owned(),
-            commit: (line.commit != self.null).then(|| line.commit.to_hex()),
+            text: String::from_utf8_lossy(text).into_owned(),
+            commit: (line.commit != null).then(|| line.commit.to_hex()),
             origin_path: line.path.to_string(),
             origin_line: line.origin,
-            receipts: claims.iter().map(|claim| self.claim(claim)).collect(),
+            receipts,
         }
+    }
+}
+
+impl CommitView {
+    fn of(annotated: &Annotated, commit: Oid, null: Oid) -> Option<Self> {
+        let said = annotated.commits.get(&commit).filter(|_| commit != null)?;
+        Some(CommitView {
+            commit: commit.to_hex(),
+            author: said.author.clone(),
+            time: Timestamp::from_unix_ms(said.time.saturating_mul(1000)).to_string(),
+            subject: said.summary.clone(),
+            boundary: said.boundary,
+        })
+    }
+}
+
+impl Looked {
+    /// `at` is the commit that was looked at, none for the working tree, and the one in whose history the lines stand.
+    fn at(
+        ctx: &Context,
+        at: (Option<Oid>, Option<Oid>),
+        annotated: Annotated,
+        known: Option<Known>,
+        uncommitted: Option<Uncommitted>,
+    ) -> anyhow::Result<Self> {
+        let (revision, head) = at;
+        let mut claims = match &known {
+            Some(known) => attribute(ctx, known, &annotated, head)?,
+            None => vec![Vec::new(); annotated.lines.len()],
+        };
+        if let (Some(uncommitted), Some(known)) = (uncommitted, &known) {
+            uncommitted.claim(ctx, known, &annotated, &mut claims)?;
+        }
+        Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
+    }
+
+    /// Everything that receipts say of the lines, as it is shown.
+    fn told(&self) -> Told {
+        let claims = self.claims.iter().map(|claims| claims.iter().map(|claim| self.claim(claim)).collect());
+        Told { claims: claims.collect(), receipts: self.receipts() }
+    }
+
+    /// A line as it is shown.
+    pub fn line(&self, line: &BlamedLine, claims: &[Claim]) -> LineView {
+        let claims = claims.iter().map(|claim| self.claim(claim)).collect();
+        LineView::of(&self.annotated, line, self.null, claims)
     }
 
     /// What a line's claim comes to.
@@ -332,8 +421,8 @@ impl Looked {
         ClaimView {
             receipt: claim.receipt.to_string(),
             known: claim.known,
-            grade: claim.grade.map_or(UNCOMMITTED, Grade::as_str),
-            basis: claim.basis.as_str(),
+            grade: claim.grade.map_or(UNCOMMITTED, Grade::as_str).into(),
+            basis: claim.basis.as_str().into(),
             number: claim.number.map(|(_, number)| number),
             step: claim.step.map(|step| step as u64),
             accepted_by: self.accepted_by(claim),
@@ -353,14 +442,7 @@ impl Looked {
 
     /// A commit as it is shown; none where nothing is committed.
     pub fn commit(&self, commit: Oid) -> Option<CommitView> {
-        let said = self.annotated.commits.get(&commit).filter(|_| commit != self.null)?;
-        Some(CommitView {
-            commit: commit.to_hex(),
-            author: said.author.clone(),
-            time: Timestamp::from_unix_ms(said.time.saturating_mul(1000)).to_string(),
-            subject: said.summary.clone(),
-            boundary: said.boundary,
-        })
+        CommitView::of(&self.annotated, commit, self.null)
     }
 
     /// The receipts that any line names, in the order of their ids.
@@ -406,8 +488,8 @@ fn porcelain(annotated: &Annotated, lines: &[LineView], receipts: &[ReceiptView]
                 out.extend_from_slice(format!("{name} {}\n", value.trim_end()).as_bytes());
             };
             header("receipt", &claim.receipt);
-            header("receipt-grade", claim.grade);
-            header("receipt-basis", claim.basis);
+            header("receipt-grade", &claim.grade);
+            header("receipt-basis", &claim.basis);
             header("receipt-signer", if claim.known { "known" } else { "unknown" });
             if let Some(number) = claim.number {
                 header("receipt-line", &number.to_string());
