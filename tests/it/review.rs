@@ -659,6 +659,35 @@ fn text_of_strangers_cannot_steer_the_terminal() {
 }
 
 #[test]
+fn what_cannot_be_seen_is_spelled_out_before_anybody_agrees() {
+    let (repo, _) = with_proposal(1);
+    let hidden: Vec<char> =
+        "\u{3164}\u{115f}\u{1160}\u{ffa0}\u{34f}\u{fe00}\u{e0100}\u{17b4}\u{2800}\u{a0}\u{3000}"
+            .chars()
+            .collect();
+    let text: String = hidden.iter().map(|c| format!("const {{ t{c} }} = q;\n")).collect();
+    write(&repo, "f.js", &text);
+    let receipt = repo.receipt(&["propose", "-m", "Destructure"]);
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "undecided");
+    screen.press("G", "t\\u{3000}");
+    screen.press("q", "");
+    let seen = Arc::clone(&screen.seen);
+    screen.end();
+    let on_screen = String::from_utf8(seen.lock().unwrap().bytes.clone()).unwrap();
+    let (_, _, asked) = answer(&repo, &["review", "@"], &"s\n".repeat(hidden.len() + 1));
+    let shown = [on_screen, asked, repo.receipt(&["diff", &receipt])];
+    for c in hidden {
+        for (way, shown) in ["review", "questions", "diff"].iter().zip(&shown) {
+            assert!(
+                !shown.contains(c) && shown.contains(&format!("t\\u{{{:x}}}", u32::from(c))),
+                "{way}: {c:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn ten_thousand_lines_answer_at_once() {
     let (repo, receipt) = with_proposal(10_000);
     let screen = Screen::start(&repo, &["review", "@"], &[]);
