@@ -136,7 +136,7 @@ impl Context {
             quarantined: env.var_os("GIT_QUARANTINE_PATH").is_some(),
             entropy: env::entropy,
             settings: env.settings(),
-            private: env.config_home().map(|home| home.join("git-receipt").join("landings")),
+            private: env.config_home().map(|home| home.join("git-receipt")),
             named: env.var_os("GIT_DIR").is_some(),
         })?;
         let ctx = Context {

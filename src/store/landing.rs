@@ -187,7 +187,7 @@ impl Store {
     fn seal_of(&self, folder: &Path) -> Option<PathBuf> {
         let real = fs::canonicalize(folder).ok()?;
         let name = Digest::of(real.as_os_str().as_encoded_bytes()).to_hex();
-        Some(self.private.as_ref()?.join(name))
+        Some(self.private.as_ref()?.join("landings").join(name))
     }
 
     /// Whether there is a journal that this user wrote.

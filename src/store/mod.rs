@@ -93,7 +93,8 @@ pub struct OpenOptions {
     pub entropy: Entropy,
     /// Configuration for this run only, as `NAME=VALUE`.
     pub settings: Vec<String>,
-    /// A folder of the user's own, outside of every repository; without one nothing is recovered after a crash.
+    /// A folder of the user's own, outside of every repository; without one nothing is recovered after a crash, and no
+    /// decisions are taken up that were kept.
     pub private: Option<PathBuf>,
     /// Whether the repository was named, so that it may be any.
     pub named: bool,

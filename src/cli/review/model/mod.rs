@@ -99,6 +99,7 @@ pub struct Model {
     tally: Tally,
     steps: Vec<Step>,
     kept: Option<Verdicts>,
+    left_kept: bool,
     focus: Focus,
     mode: Mode,
     at: usize,
@@ -139,6 +140,7 @@ impl Model {
             tally: Tally { open, ..Tally::default() },
             steps: Vec::new(),
             kept,
+            left_kept: false,
             focus: Focus::Lines,
             mode,
             at: 0,
@@ -208,9 +210,14 @@ impl Model {
         &self.message
     }
 
-    /// How many decisions wait to be taken up.
-    pub fn kept(&self) -> usize {
-        self.kept.as_ref().map_or(0, Verdicts::len)
+    /// The decisions that wait to be taken up.
+    pub fn kept(&self) -> Option<&Verdicts> {
+        self.kept.as_ref()
+    }
+
+    /// Whether there were decisions to take up, and they were not.
+    pub fn left_kept(&self) -> bool {
+        self.left_kept
     }
 
     /// The index of the file that a line is in.
@@ -397,7 +404,7 @@ impl Model {
 
     /// Leaves what was kept where it is.
     pub fn leave_kept(&mut self) {
-        self.kept = None;
+        self.left_kept = self.kept.take().is_some();
     }
 
     fn answer_offer(&mut self, key: KeyEvent) -> Effect {
@@ -540,7 +547,7 @@ impl Model {
             _ => None,
         };
         let texts = [line.old.as_ref(), line.new.as_ref(), edited].into_iter().flatten();
-        texts.map(|text| text::columns(text)).max().unwrap_or(0)
+        texts.map(|text| text::columns(&text::counted(text))).max().unwrap_or(0)
     }
 
     /// Brings the line into view, with what stands next to it as far as there is room.
