@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anstyle::{AnsiColor, Style};
 
-pub use crate::domain::invisible::is_invisible;
+use crate::domain::invisible::{self, is_invisible, is_odd_space};
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
@@ -79,13 +79,14 @@ impl Text {
     }
 }
 
-/// Escapes what would steer a terminal or reorder text: control characters, bidirectional and invisible ones.
+/// Escapes what would steer a terminal, reorder text or hide in it: control characters, bidirectional and invisible
+/// ones, and spaces that are no ordinary ones. U+FE0F stays where it turns a symbol into an emoji, since that is seen.
 pub fn safe(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
+    for (c, invisible) in invisible::chars(text) {
         match escaped(c) {
-            Some(escape) => shown.push_str(&escape),
-            None => shown.push(c),
+            Some(escape) if invisible || !is_invisible(c) => shown.push_str(&escape),
+            _ => shown.push(c),
         }
     }
     shown
@@ -97,9 +98,14 @@ pub fn escaped(c: char) -> Option<String> {
         '\n' => Some("\\n".into()),
         '\t' => Some("\\t".into()),
         '\r' => Some("\\r".into()),
-        c if c.is_control() || is_invisible(c) => Some(escape(c)),
+        c if is_hidden(c) => Some(escape(c)),
         _ => None,
     }
+}
+
+/// Whether a character steers, hides, or passes for a space.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control() || is_invisible(c) || is_odd_space(c)
 }
 
 /// A character by its number.
@@ -214,5 +220,18 @@ mod tests {
         assert_eq!(safe("a\u{1b}[31mb\nc\u{202e}d\u{200b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{200b}");
         assert_eq!(safe("plain – ünïcode 漢字 🎉"), "plain – ünïcode 漢字 🎉");
         assert_eq!(safe_lines("one\r\ntwo\u{7}"), "one\ntwo\\u{7}");
+    }
+
+    #[test]
+    fn nothing_hides_in_foreign_text() {
+        let hidden =
+            "\u{3164}\u{115f}\u{1160}\u{ffa0}\u{34f}\u{fe00}\u{e0100}\u{17b4}\u{2800}\u{a0}\u{2003}\u{3000}";
+        for c in hidden.chars() {
+            assert_eq!(safe(&format!("t{c}")), format!("t\\u{{{:x}}}", u32::from(c)));
+        }
+        // An emoji out of a symbol is seen; behind anything else the same selector is not.
+        assert_eq!(safe("⚠\u{fe0f} ❤\u{fe0f}\u{fe0f}"), "⚠\u{fe0f} ❤\u{fe0f}\\u{fe0f}");
+        assert_eq!(safe("x\u{fe0f}1\u{fe0f}🎉\u{fe0f}"), "x\\u{fe0f}1\\u{fe0f}🎉\\u{fe0f}");
+        assert_eq!(safe("🧑\u{200d}🚀"), "🧑\\u{200d}🚀");
     }
 }

@@ -8,7 +8,7 @@ use super::{Context, user_error};
 use crate::domain::entry::Draft;
 use crate::domain::fact::data::TreeAt;
 use crate::domain::ids::{EntryRef, Oid, ReceiptId};
-use crate::domain::invisible::is_invisible;
+use crate::domain::invisible;
 use crate::store::keys::Signer;
 use crate::store::{
     Along, Appended, Head, Ident, Landing, NoteLine, NotesMove, RefMove, Settled, StoreError,
@@ -229,8 +229,8 @@ impl Along for Making<'_> {
 /// ours. Where nothing is left of it, `otherwise`.
 pub(super) fn message_of(text: &str, otherwise: &str) -> String {
     let clean = |line: &str| {
-        let shows = |c: &char| !c.is_control() && !is_invisible(*c);
-        line.chars().filter(shows).collect::<String>().trim_end().to_owned()
+        let shown = invisible::chars(line).filter(|(c, invisible)| !c.is_control() && !invisible);
+        shown.map(|(c, _)| c).collect::<String>().trim_end().to_owned()
     };
     let ours = |line: &String| line.trim_start().to_ascii_lowercase().starts_with("receipt-");
     let lines: Vec<String> = text.trim().lines().map(clean).filter(|line| !ours(line)).collect();

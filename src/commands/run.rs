@@ -19,6 +19,7 @@ use crate::domain::fact::data::{
 };
 use crate::domain::fact::values::{Content, GitPath, Pending};
 use crate::domain::ids::Oid;
+use crate::domain::invisible::{is_invisible, is_odd_space};
 use crate::domain::secret_paths::looks_secret;
 use crate::env::Env;
 use crate::store::TreeChange;
@@ -173,7 +174,7 @@ fn find_target(ctx: &Context, args: &Args) -> anyhow::Result<(Target, bool)> {
         let hint = "open one with `git receipt open -m SUMMARY`";
         return Err(user_error("no receipt is open in this worktree", hint));
     }
-    let summary = shown(&args.command);
+    let summary = typed(&args.command);
     let base = match ctx.store.head()?.commit {
         Some(_) => Some(super::open::base(ctx)?),
         None => None,
@@ -314,7 +315,7 @@ fn tool_draft(
         true => ToolStatus::Ok,
         false => ToolStatus::Error,
     };
-    let command = shown(&args.command);
+    let command = typed(&args.command);
     let fact = ToolCalled {
         tool: "run".into(),
         call_id: None,
@@ -367,16 +368,77 @@ pub(super) fn closing(status: CloseStatus, failure: Option<Failure>, summary: &s
     }
 }
 
-/// A command line as a person would type it.
+/// A command line as a person would type it, for recording: what is in a word stays as it is.
+fn typed(command: &[impl AsRef<OsStr>]) -> String {
+    quoted(command, |word| format!("'{}'", word.replace('\'', "'\\''")))
+}
+
+/// A command line for somebody who is to agree to it, or to paste it: no two commands look alike, and everything in it is
+/// seen.
 pub fn shown(command: &[impl AsRef<OsStr>]) -> String {
+    let hides = |c: char| c.is_control() || is_invisible(c) || is_odd_space(c);
+    quoted(command, |word| match word.contains(hides) {
+        true => format!("$'{}'", word.chars().map(|c| in_ansi_c(c, hides(c))).collect::<String>()),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    })
+}
+
+fn quoted(command: &[impl AsRef<OsStr>], quote: impl Fn(&str) -> String) -> String {
     let words = command.iter().map(|word| {
         let word = word.as_ref().to_string_lossy();
-        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%".contains(c);
-        if !word.is_empty() && word.chars().all(plain) {
-            word.into_owned()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
+        let plain = |c: char| (c.is_alphanumeric() && !is_invisible(c)) || "-_./=:,+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { quote(&word) }
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A character as it stands between `$'` and `'`.
+fn in_ansi_c(c: char, hides: bool) -> String {
+    match c {
+        '\n' => "\\n".into(),
+        '\t' => "\\t".into(),
+        '\r' => "\\r".into(),
+        '\'' | '\\' => format!("\\{c}"),
+        // Byte by byte, so that it means the same in every locale.
+        c if hides => c.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("\\x{byte:02x}")).collect(),
+        c => c.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn commands_that_differ_look_different() {
+        let of = |script: &str| shown(&["sh", "-c", script]);
+        assert_eq!(of("true # see\ntouch X"), r"sh -c $'true # see\ntouch X'");
+        assert_eq!(of(r"true # see\ntouch X"), r"sh -c 'true # see\ntouch X'");
+        assert_eq!(of("a\u{3164}\u{a0}'\\"), r"sh -c $'a\xe3\x85\xa4\xc2\xa0\'\\'");
+        assert_eq!(shown(&["\u{3164}", "it's", ""]), r"$'\xe3\x85\xa4' 'it'\''s' ''");
+        assert_eq!(typed(&["sh", "-c", "a\nb"]), "sh -c 'a\nb'");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Pasted into bash it is the command again.
+        #[test]
+        fn bash_reads_what_is_shown(
+            words in prop::collection::vec(r"([a-f0-9]|[ -~]|[\n\t\x01-\x1f\x7f\\']|\PC|\u{3164}|\u{a0}|\u{85}){0,6}", 1..5),
+        ) {
+            let line = shown(&words);
+            prop_assert!(!line.contains(|c: char| c.is_control() || is_invisible(c) || is_odd_space(c)), "{line:?}");
+            let script = format!("printf '%s\\0' {line}");
+            // Where there is no bash there is nothing to ask.
+            if let Ok(output) = Command::new("bash").args(["--norc", "-c", &script]).output() {
+                let read: String = words.iter().map(|word| format!("{word}\0")).collect();
+                prop_assert_eq!(String::from_utf8_lossy(&output.stdout), read);
+            }
+        }
+    }
 }

@@ -11,7 +11,8 @@ use super::error::StoreError;
 pub(super) fn command(git_dir: &Path, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new("git");
     command
-        .arg("--no-replace-objects")
+        // Without the second git says of the grafts below, turned off or not, that they are out of date.
+        .args(["--no-replace-objects", "-c", "advice.graftFileDeprecated=false"])
         .args(args)
         .env("GIT_DIR", git_dir)
         .env("LC_ALL", "C")

@@ -97,7 +97,7 @@ pub struct OpenOptions {
     /// Configuration for this run only, as `NAME=VALUE`.
     pub settings: Vec<String>,
     /// The folder of the user's own, outside of every repository, in which our keys are too; without one nothing is
-    /// recovered after a crash.
+    /// recovered after a crash, and no decisions are taken up that were kept.
     pub private: Option<PathBuf>,
     /// Whether what was worked out before, and kept, counts.
     pub trusts_kept: bool,

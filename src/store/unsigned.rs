@@ -1,6 +1,8 @@
 //! Decisions that a reviewer has not signed yet: one private file a proposal, named by the digest of its entry.
 //!
-//! They are no hint that could be built anew, and no fact either: nothing of them counts until it is signed.
+//! They are no hint that could be built anew, and no fact either: nothing of them counts until it is signed. What is
+//! kept is signed later with few words, so it is only taken up where its digest stands in the user's own configuration
+//! folder: whoever writes into the repository cannot put words into a reviewer's mouth.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -19,6 +21,16 @@ impl Store {
         self.state_dir().join("reviews").join(format!("{}.json", proposal.to_hex()))
     }
 
+    /// What vouches for decisions that were kept: outside of anything that a clone could bring along.
+    fn voucher(&self, bytes: &[u8]) -> Option<PathBuf> {
+        Some(self.private.as_ref()?.join("reviews").join(Digest::of(bytes).to_hex()))
+    }
+
+    /// Whether this user kept these decisions.
+    pub fn kept_by_us(&self, bytes: &[u8]) -> bool {
+        self.voucher(bytes).is_some_and(|voucher| voucher.is_file())
+    }
+
     /// Keeps unsigned decisions about a proposal, in place of those that were kept before. Only the owner can read them.
     ///
     /// # Errors
@@ -28,7 +40,34 @@ impl Store {
         if let Some(folder) = path.parent() {
             private::make_folders(folder).map_err(StoreError::io("create", folder))?;
         }
-        private::write(&path, bytes).map_err(StoreError::io("write", path))
+        let before = self.unsigned(proposal).ok().flatten().filter(|before| before != bytes);
+        if let Some(voucher) = self.voucher(bytes) {
+            let folder = voucher.parent().unwrap_or(&voucher);
+            private::make_folders(folder).map_err(StoreError::io("create", folder))?;
+            fs::write(&voucher, []).map_err(StoreError::io("write", &voucher))?;
+        }
+        private::write(&path, bytes).map_err(StoreError::io("write", path))?;
+        self.vouch_no_more(before);
+        Ok(())
+    }
+
+    /// Without what it vouches for a voucher is of no use, and one that stays does no harm.
+    fn vouch_no_more(&self, bytes: Option<Vec<u8>>) {
+        if let Some(voucher) = bytes.and_then(|bytes| self.voucher(&bytes)) {
+            let _ = fs::remove_file(voucher);
+        }
+    }
+
+    /// Moves what is kept about a proposal to a file beside it, and says which. Moved back it is as good as before.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn set_unsigned_aside(&self, proposal: &Digest) -> Result<Option<PathBuf>, StoreError> {
+        let Some(bytes) = self.unsigned(proposal)? else { return Ok(None) };
+        let path = self.unsigned_path(proposal);
+        let aside = path.with_extension(format!("{}.json", &Digest::of(&bytes).to_hex()[..12]));
+        fs::rename(&path, &aside).map_err(StoreError::io("rename", path))?;
+        Ok(Some(aside))
     }
 
     /// The unsigned decisions about a proposal that are kept here, as they were written.
@@ -57,9 +96,13 @@ impl Store {
     /// When they are there and cannot be removed.
     pub fn forget_unsigned(&self, proposal: &Digest) -> Result<(), StoreError> {
         let path = self.unsigned_path(proposal);
+        let kept = self.unsigned(proposal).ok().flatten();
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io("remove", path)(error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", path)(error));
+            }
+            _ => self.vouch_no_more(kept),
         }
+        Ok(())
     }
 }

@@ -193,6 +193,11 @@ fn a_worktree_has_the_files_of_the_snapshot_and_the_receipt_is_open_there() {
         let (log, _) = repo.json(&["log", "--kind", "receipt.opened"]);
         let taken = repo.try_receipt(&["fork", &receipt, "--at", "1", "--worktree", path]);
         assert_eq!(taken.status.code(), Some(2), "{}", said(&taken));
+        assert!(
+            said(&taken).contains("already exists") && !said(&taken).contains("graft"),
+            "{}",
+            said(&taken)
+        );
         assert_eq!(repo.json(&["log", "--kind", "receipt.opened"]).0, log);
         assert!(place.join("file").exists(), "what stood there stays");
         repo.assert_clean(&repo.path);

@@ -186,13 +186,31 @@ fn nothing_runs_without_a_yes_and_the_command_is_shown_harmless() {
     let asked = repo.try_receipt(&["replay", &receipt, "--rerun"]);
     assert_eq!(asked.status.code(), Some(2));
     let words = said(&asked);
-    assert!(words.contains("--yes") && words.contains("\\u{1b}[31m\\u{202e}"), "{words}");
+    assert!(words.contains("--yes") && words.contains(r"\x1b[31m\xe2\x80\xae"), "{words}");
     assert!(!words.contains('\u{1b}') && !words.contains('\u{202e}'));
     assert_eq!(runs(), 1, "it ran without a yes");
     repo.receipt(&["replay", &receipt, "--rerun", "--yes"]);
     assert_eq!(runs(), 2);
     let unknown = repo.try_receipt(&["replay", &receipt, "--rerun", "other"]);
     assert!(said(&unknown).contains("recorded no gate `other`"), "{}", said(&unknown));
+}
+
+#[test]
+fn a_line_break_in_a_command_is_not_shown_as_two_letters() {
+    let repo = TestRepo::new();
+    let shown = ["true # see\ntouch X", r"true # see\ntouch X"].map(|script| {
+        let receipt = repo.receipt(&["open", "-m", "Asked"]);
+        let _ = repo.try_receipt(&["run", "--receipt", &receipt, "--gate", "t", "--", "sh", "-c", script]);
+        let words = said(&repo.try_receipt(&["replay", &receipt, "--rerun"]));
+        words
+            .lines()
+            .find(|line| line.contains("touch X"))
+            .unwrap_or_default()
+            .trim_start_matches("rerun:")
+            .trim()
+            .to_owned()
+    });
+    assert_eq!(shown, [r"sh -c $'true # see\ntouch X'", r"sh -c 'true # see\ntouch X'"]);
 }
 
 #[cfg(target_os = "linux")]

@@ -637,11 +637,66 @@ fn what_was_kept_and_is_not_as_it_was_written_is_ignored_with_a_word() {
         let (_, _, err) = answer(&repo, &["review", "@"], "q\n");
         assert!(err.contains("cannot be used") && err.contains("Accept L01?"), "{err}");
     }
+    // What somebody else wrote in the right form is not the reviewer's word.
+    std::fs::write(&file, good.replace("\"accepted\":\"1\"", "\"accepted\":\"1-3\"")).unwrap();
+    let (_, _, err) = answer(&repo, &["review", "@"], "q\n");
+    assert!(err.contains("nothing in your configuration folder says that they are yours"), "{err}");
+    std::fs::write(&file, &good).unwrap();
+    let (_, _, err) = answer(&repo, &["review", "@"], "n\nq\n");
+    assert!(err.contains("kept, unsigned: 1\naccepted lines 1\n"), "{err}");
     std::fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink(repo.path.join("a.txt"), &file).unwrap();
     let (_, _, err) = answer(&repo, &["review", "@"], "q\n");
     assert!(err.contains("cannot be used"), "{err}");
     assert_eq!(standing(&repo, &receipt)["pending"], "1-3");
+}
+
+#[test]
+fn starting_anew_loses_nothing_of_what_was_kept() {
+    let (repo, receipt) = with_proposal(3);
+    answer(&repo, &["review", "@"], "y\ny\n");
+    let [first] = kept(&repo).try_into().unwrap();
+    let before = std::fs::read(&first).unwrap();
+    // Discarding what was said now leaves alone what was said then.
+    answer(&repo, &["review", "@"], "n\nn\nq\nd\n");
+    assert_eq!((kept(&repo), std::fs::read(&first).unwrap()), (vec![first.clone()], before.clone()));
+    let (_, _, err) = answer(&repo, &["review", "@"], "n\nn\nq\nk\n");
+    let aside = kept(&repo).into_iter().find(|path| *path != first).unwrap();
+    assert!(err.contains("set aside") && err.contains(aside.to_str().unwrap()), "{err}");
+    assert_eq!(std::fs::read(&aside).unwrap(), before);
+    // And as it says, moved back it is offered again.
+    std::fs::rename(&aside, &first).unwrap();
+    let (_, out, err) = answer(&repo, &["review", "@"], "y\nn\ns\n");
+    assert!(err.contains("accepted lines 1-2"), "{err}");
+    assert!(out.contains("accepted lines 1-2"), "{out}{err}");
+    assert_eq!(standing(&repo, &receipt)["accepted"], "1-2");
+    let vouched = repo.home().join(".config/git-receipt/reviews");
+    assert_eq!(std::fs::read_dir(vouched).unwrap().count(), 1, "only what was overwritten by hand");
+}
+
+#[test]
+fn editing_the_last_open_line_leads_to_the_end() {
+    let (repo, _) = with_proposal(2);
+    let (code, out, err) = answer(&repo, &["review", "@"], "y\ne\n\ne\nline two\ns\n");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("edited lines 2"), "{out}");
+    // Asked again only where nothing was typed.
+    assert_eq!((err.matches("Accept L01?").count(), err.matches("Accept L02?").count()), (1, 2), "{err}");
+    assert!(err.contains("accepted lines 1\nedited lines 2\n"), "{err}");
+}
+
+#[test]
+fn spaces_cannot_push_text_out_of_sight() {
+    let (repo, _) = with_proposal(1);
+    write(&repo, "f.js", &format!("ok();{}evil();\n", " ".repeat(300)));
+    repo.receipt(&["propose", "-m", "Call"]);
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "undecided");
+    screen.press("G", "ok();⟨300 spaces⟩evil();");
+    screen.press("q", "");
+    screen.end();
+    let (_, _, err) = answer(&repo, &["review", "@"], "s\ns\n");
+    assert!(err.contains("ok();⟨300 spaces⟩evil();"), "{err}");
 }
 
 #[test]
@@ -669,6 +724,35 @@ fn text_of_strangers_cannot_steer_the_terminal() {
     }
     let (_, _, err) = answer(&repo, &["review", "@"], "q\n");
     assert!(!err.contains('\u{1b}') && err.contains("b\\u{1b}[31m.txt"), "{err}");
+}
+
+#[test]
+fn what_cannot_be_seen_is_spelled_out_before_anybody_agrees() {
+    let (repo, _) = with_proposal(1);
+    let hidden: Vec<char> =
+        "\u{3164}\u{115f}\u{1160}\u{ffa0}\u{34f}\u{fe00}\u{e0100}\u{17b4}\u{2800}\u{a0}\u{3000}"
+            .chars()
+            .collect();
+    let text: String = hidden.iter().map(|c| format!("const {{ t{c} }} = q;\n")).collect();
+    write(&repo, "f.js", &text);
+    let receipt = repo.receipt(&["propose", "-m", "Destructure"]);
+    let screen = Screen::start(&repo, &["review", "@"], &[]);
+    screen.press("", "undecided");
+    screen.press("G", "t\\u{3000}");
+    screen.press("q", "");
+    let seen = Arc::clone(&screen.seen);
+    screen.end();
+    let on_screen = String::from_utf8(seen.lock().unwrap().bytes.clone()).unwrap();
+    let (_, _, asked) = answer(&repo, &["review", "@"], &"s\n".repeat(hidden.len() + 1));
+    let shown = [on_screen, asked, repo.receipt(&["diff", &receipt])];
+    for c in hidden {
+        for (way, shown) in ["review", "questions", "diff"].iter().zip(&shown) {
+            assert!(
+                !shown.contains(c) && shown.contains(&format!("t\\u{{{:x}}}", u32::from(c))),
+                "{way}: {c:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn json<R: Report>(report: &R) -> anyhow::Result<String> {
 pub fn escape_invisible(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
-        if super::ui::is_invisible(c) || c.is_control() {
+        if super::ui::is_hidden(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 escaped.push_str(&format!("\\u{unit:04x}"));

@@ -8,11 +8,12 @@ use ratatui::style::{Color, Modifier, Style};
 use super::input::Input;
 use super::keys::HELP;
 use super::model::{Focus, Mode, Model};
-use super::text::{columns, window};
+use super::text::{self, columns, window};
 use crate::cli::render::proposals::{sign, whole_file};
 use crate::commands::lines_view::LineView;
 use crate::commands::review::Beside;
-use crate::domain::review::Verdict;
+use crate::domain::fact::values::LineSet;
+use crate::domain::review::{Verdict, Verdicts};
 
 /// The narrowest screen that has files and lines side by side.
 const SIDE_BY_SIDE: u16 = 60;
@@ -70,8 +71,11 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, color: bool) {
             let keys = HELP.iter().skip(*from).map(|(key, means)| format!("{key:<14}{means}"));
             rows(buffer, whole(&panes), keys);
         }
-        Mode::Leave => rows(buffer, whole(&panes), leaving(model).into_iter()),
-        Mode::TakeUp => rows(buffer, whole(&panes), offer(model).into_iter()),
+        mode @ (Mode::Leave | Mode::TakeUp) => {
+            let texts = if *mode == Mode::Leave { leaving(model) } else { offer(model) };
+            let (area, width) = (whole(&panes), usize::from(area.width));
+            rows(buffer, area, texts.into_iter().flat_map(|text| wrapped(text, width)));
+        }
         Mode::Browse | Mode::Edit(_) | Mode::Search(_) => {
             look.files(buffer, panes.files, model);
             look.heading(buffer, panes.heading, model);
@@ -95,22 +99,47 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, color: bool) {
 /// What there is to choose from at the end.
 pub fn leaving(model: &Model) -> Vec<String> {
     let tally = model.tally();
-    vec![
-        format!("{}, {} left undecided", tally.unsigned(), tally.open),
+    let mut rows = vec![format!("{}, {} left undecided", tally.unsigned(), tally.open)];
+    rows.extend(listed(model.said()));
+    rows.extend([
         "s  sign what was decided".into(),
         "d  discard it".into(),
         "k  keep it, unsigned, for the next review".into(),
         "c  continue".into(),
-    ]
+    ]);
+    rows
 }
 
 /// What there is to choose from at the beginning.
 pub fn offer(model: &Model) -> Vec<String> {
-    vec![
-        format!("decisions of an earlier review that were kept, unsigned: {}", model.kept()),
-        "y  take them up".into(),
-        "n  start anew".into(),
-    ]
+    let count = model.kept().map_or(0, Verdicts::len);
+    let mut rows = vec![format!("decisions of an earlier review that were kept, unsigned: {count}")];
+    rows.extend(model.kept().into_iter().flat_map(listed));
+    rows.extend(["y  take them up".into(), "n  start anew".into()]);
+    rows
+}
+
+/// Which lines something is said about: a number of them would not tell what is signed.
+fn listed(said: &Verdicts) -> impl Iterator<Item = String> {
+    let edited = LineSet::from_numbers(said.edited().into_keys());
+    let all = [("accepted", said.accepted()), ("rejected", said.rejected()), ("edited", edited)];
+    all.into_iter()
+        .filter(|(_, lines)| !lines.is_empty())
+        .map(|(word, lines)| format!("{word} lines {lines}"))
+}
+
+/// A row in as many as it takes, broken after commas.
+fn wrapped(text: String, width: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    for part in text.split_inclusive(',') {
+        let last = rows.len() - 1;
+        if rows[last].trim_start().is_empty() || columns(&rows[last]) + columns(part) <= width {
+            rows[last].push_str(part);
+        } else {
+            rows.push(format!("  {}", part.trim_start()));
+        }
+    }
+    rows
 }
 
 /// Everything between title and status.
@@ -151,7 +180,8 @@ fn typed(buffer: &mut Buffer, row: Rect, prompt: &str, input: &Input) -> Positio
     let cursor = columns(input.before());
     // The cursor stands after the text, so it needs a column as well.
     let skip = (cursor + 1).saturating_sub(room);
-    put(buffer, row, &format!("{prompt}{}", window(input.text(), skip, room)), Style::new());
+    let shown = format!("{prompt}{}", text::typed(input.text(), skip, room));
+    buffer.set_stringn(row.x, row.y, shown, usize::from(row.width), Style::new());
     let x = prompt.len() + cursor.saturating_sub(skip);
     let x = u16::try_from(x).unwrap_or(u16::MAX).min(row.width.saturating_sub(1));
     Position { x: row.x + x, y: row.y }

@@ -16,7 +16,9 @@ mod text;
 use anyhow::Context as _;
 
 use crate::child::Interrupts;
-use crate::commands::review::{Args, Ending, Reviewed, begin, discard, keep, no_terminal, sign, unsigned};
+use crate::commands::review::{
+    Args, Ending, Reviewed, begin, discard, keep, no_terminal, set_aside, sign, unsigned,
+};
 use crate::commands::{Context, user_error};
 use model::{Leaving, Model};
 
@@ -61,6 +63,10 @@ pub fn run(ctx: &Context, args: &Args, color: bool) -> anyhow::Result<Reviewed> 
         }
     };
     let said = model.said();
+    let discards = matches!(ended, Ok(Ended::Left(Leaving::Discard)));
+    if model.left_kept() && !said.is_empty() && !discards {
+        set_aside(ctx, &sitting)?;
+    }
     let left = match ended {
         Ok(Ended::Left(left)) => left,
         Ok(Ended::Interrupted(signal)) => {
@@ -82,7 +88,10 @@ pub fn run(ctx: &Context, args: &Args, color: bool) -> anyhow::Result<Reviewed> 
     match left {
         Leaving::Nothing => Ok(unsigned(&sitting, Ending::Unchanged, 0)),
         Leaving::Discard => {
-            discard(ctx, &sitting)?;
+            // What was not taken up is not what is discarded.
+            if !model.left_kept() {
+                discard(ctx, &sitting)?;
+            }
             Ok(unsigned(&sitting, Ending::Discarded, 0))
         }
         Leaving::Keep => {

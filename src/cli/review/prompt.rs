@@ -6,6 +6,7 @@ use super::Ended;
 use super::draw::{leaving, offer};
 use super::keys::{self, Action};
 use super::model::{Effect, Leaving, Mode, Model};
+use super::text::counted;
 use crate::child::{Interrupts, Line};
 use crate::cli::render::proposals::whole_file;
 use crate::cli::ui::{ask, safe};
@@ -62,7 +63,7 @@ struct Prompt<'p> {
 
 impl Prompt<'_> {
     fn go_through(&mut self) -> Result<Leaving, Stop> {
-        ask(&format!("{}\n", safe(&self.model.title)))?;
+        ask(&format!("{}\n", safe(&counted(&self.model.title))))?;
         if *self.model.mode() == Mode::TakeUp {
             self.offer()?;
         }
@@ -99,20 +100,30 @@ impl Prompt<'_> {
                         return Ok(true);
                     }
                 }
-                "e" => self.edit(&number)?,
+                "e" => {
+                    let at = self.model.at();
+                    let before = self.model.verdict(at).cloned();
+                    self.edit(&number)?;
+                    if self.model.verdict(at) != before.as_ref() && !self.is_left() {
+                        return Ok(true);
+                    }
+                }
                 "" => {}
                 other => {
                     if !self.decide(other)? {
                         continue;
                     }
-                    let open =
-                        self.model.is_open(self.model.at()) || other == "u" || to_line(other).is_some();
-                    if !open && !self.model.go_to_open(self.model.at()) {
+                    if other != "u" && to_line(other).is_none() && !self.is_left() {
                         return Ok(true);
                     }
                 }
             }
         }
+    }
+
+    /// Goes on to a line that is open, here or below, and says whether there is one.
+    fn is_left(&mut self) -> bool {
+        self.model.is_open(self.model.at()) || self.model.go_to_open(self.model.at())
     }
 
     /// Does what an answer asks for; whether it was one.
@@ -224,7 +235,7 @@ impl Prompt<'_> {
         let (old, new) = (line.old.clone().unwrap_or_default(), line.new.clone().unwrap_or_default());
         let state = line.state.filter(|state| *state != "pending").map(|state| format!(", {state}"));
         let state = state.unwrap_or_default();
-        let (old, new) = (safe(&old), safe(&new));
+        let (old, new) = (safe(&counted(&old)), safe(&counted(&new)));
         ask(&match line.op {
             "add" => format!("{number} adds{state}: {new}\n"),
             "remove" => format!("{number} removes{state}: {old}\n"),
@@ -235,7 +246,7 @@ impl Prompt<'_> {
         match self.model.verdict(self.model.at()) {
             Some(Verdict::Accepted) => ask("  so far: accepted\n")?,
             Some(Verdict::Rejected) => ask("  so far: rejected\n")?,
-            Some(Verdict::Edited(text)) => ask(&format!("  so far: edited to: {}\n", safe(text)))?,
+            Some(Verdict::Edited(text)) => ask(&format!("  so far: edited to: {}\n", safe(&counted(text))))?,
             None => {}
         }
         Ok(())
@@ -267,7 +278,7 @@ impl Prompt<'_> {
 /// Says which lines stay as they are.
 fn tell_beside(lines: &[Beside]) -> io::Result<()> {
     lines.iter().try_for_each(|beside| match beside {
-        Beside::Line(text) => ask(&format!("unchanged: {}\n", safe(text))),
+        Beside::Line(text) => ask(&format!("unchanged: {}\n", safe(&counted(text)))),
         Beside::Gap => Ok(()),
     })
 }

@@ -283,7 +283,7 @@ fn what_was_kept_is_taken_up_as_one_step() {
     let mut sitting = sitting(&[4], &["pending"]);
     sitting.kept = Some(kept.clone());
     let mut model = Model::new(&mut sitting);
-    assert_eq!((model.mode(), model.kept()), (&Mode::TakeUp, 2));
+    assert_eq!((model.mode(), model.kept()), (&Mode::TakeUp, Some(&kept)));
     press(&mut model, "xy");
     assert_eq!((model.said(), model.at()), (&kept, 2));
     press(&mut model, "u");
@@ -310,7 +310,7 @@ fn files_and_lines_stand_side_by_side() {
     let want = [
         "01M7YX0Q4QHXMHB14A1450D38G revision 1  Tidy up",
         "    0 src/file0.rs  old name → src/file1.rs  [sensitive: runs when built]",
-        ">   9 ! src/file1.r >  L03 > moved 3 lines from line 3 to line 3",
+        ">   9 ! src/file1.… >  L03 > moved 3 lines from line 3 to line 3",
         "                       L04 cap~ mode old 4 → new 4",
         "                       L05 - old 5",
         "                           + new 5",
@@ -319,7 +319,7 @@ fn files_and_lines_stand_side_by_side() {
     ];
     assert_eq!(shown(&mut model, 76, 8), want);
     // Where there is room for one of them, Tab changes between them.
-    assert_eq!(shown(&mut model, 30, 4)[1], "old name → src/file1.rs  [sens");
+    assert_eq!(shown(&mut model, 30, 4)[1], "old name → src/file1.rs  [sen…");
     press(&mut model, "\t");
     assert_eq!(shown(&mut model, 30, 4)[2], ">   9 ! src/file1.rs");
     assert_eq!(shown(&mut model, 1, 1), [">"]);
@@ -358,7 +358,7 @@ fn lines_that_stay_stand_around_those_that_do_not_as_far_as_there_is_room() {
     press(&mut model, "j");
     assert_eq!(lines(&mut model, 6), ["         e", ">  L02 - old 2", "         f"]);
     press(&mut model, "j");
-    assert_eq!(lines(&mut model, 6)[0], ">  L03 > moved 3 lines from li");
+    assert_eq!(lines(&mut model, 6)[0], ">  L03 > moved 3 lines from l…");
 }
 
 #[test]
@@ -389,14 +389,63 @@ fn what_is_pasted_goes_where_text_is_typed_and_decides_nothing() {
 #[test]
 fn long_lines_move_sideways_and_edits_stand_below() {
     let mut sitting = sitting(&[1], &["pending"]);
-    sitting.files[0].lines[0].new = Some(format!("begin{}end", " ".repeat(30)));
+    sitting.files[0].lines[0].new = Some(format!("begin{}end", "-".repeat(30)));
     let mut model = Model::new(&mut sitting);
     press(&mut model, "e!\r");
-    assert_eq!(shown(&mut model, 30, 5)[2..4], [">e L01 + begin", "       e begin"]);
+    assert_eq!(
+        shown(&mut model, 30, 5)[2..4],
+        [">e L01 + begin---------------…", "       e begin---------------…"]
+    );
     for _ in 0..9 {
         model.press(key(KeyCode::Right));
     }
-    assert_eq!(shown(&mut model, 30, 5)[2..4], [">e L01 +    end", "       e    end!"]);
+    assert_eq!(shown(&mut model, 30, 5)[2..4], [">e L01 + …-----end", "       e …-----end!"]);
+}
+
+#[test]
+fn no_space_hides_what_stands_behind_it() {
+    let mut sitting = sitting(&[1], &["pending"]);
+    sitting.files[0].lines[0].new = Some(format!("ok();{}evil();", " ".repeat(300)));
+    let mut model = Model::new(&mut sitting);
+    assert_eq!(shown(&mut model, 40, 5)[2], ">  L01 + ok();⟨300 spaces⟩evil();");
+    assert_eq!(shown(&mut model, 30, 5)[2], ">  L01 + ok();⟨300 spaces⟩evi…");
+}
+
+#[test]
+fn before_anything_is_signed_every_line_is_named() {
+    let mut model = Model::new(&mut sitting(&[12], &["pending"]));
+    press(&mut model, "e!\rynynynyq");
+    let want = [
+        "4 accepted,",
+        "  3 rejected,",
+        "  1 edited,",
+        "  4 left undecided",
+        "accepted lines 2,4,",
+        "  6,8",
+        "rejected lines 3,5,7",
+        "edited lines 1",
+        "s  sign what was de…",
+    ];
+    assert_eq!(shown(&mut model, 20, 16)[1..10], want);
+}
+
+#[test]
+fn what_was_not_taken_up_is_known() {
+    let mut kept = Verdicts::default();
+    kept.set(1, Some(Verdict::Rejected));
+    kept.set(3, Some(Verdict::Accepted));
+    for (answer, left) in [("y", false), ("n", true)] {
+        let mut sitting = sitting(&[4], &["pending"]);
+        sitting.kept = Some(kept.clone());
+        let mut model = Model::new(&mut sitting);
+        let rows = shown(&mut model, 80, 10);
+        assert!(
+            rows.contains(&"accepted lines 3".into()) && rows.contains(&"rejected lines 1".into()),
+            "{rows:#?}"
+        );
+        press(&mut model, answer);
+        assert_eq!(model.left_kept(), left);
+    }
 }
 
 #[test]

@@ -175,6 +175,9 @@ fn kept(ctx: &Context, proposal: &ProposalState, files: &[FileView]) -> Option<V
         Ok(bytes) => bytes?,
         Err(error) => return ignored(error.to_string()),
     };
+    if !ctx.store.kept_by_us(&bytes) {
+        return ignored("nothing in your configuration folder says that they are yours".into());
+    }
     let lines = files.iter().flat_map(|file| &file.lines).filter(|line| line.may_be_edited());
     let editable = LineSet::from_numbers(lines.map(|line| line.line));
     let read =
@@ -199,6 +202,21 @@ fn kept(ctx: &Context, proposal: &ProposalState, files: &[FileView]) -> Option<V
 /// When it cannot be written.
 pub fn keep(ctx: &Context, sitting: &Sitting, said: &Verdicts) -> anyhow::Result<()> {
     Ok(ctx.store.keep_unsigned(&sitting.entry.digest, &said.write(sitting.entry)?)?)
+}
+
+/// Sets aside what an earlier review kept and this one did not take up, so that keeping does not overwrite it.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn set_aside(ctx: &Context, sitting: &Sitting) -> anyhow::Result<()> {
+    if let Some(path) = ctx.store.set_unsigned_aside(&sitting.entry.digest)? {
+        ctx.notice(format!(
+            "the decisions of the earlier review are set aside as `{}`: renamed to `{}.json` they are offered again",
+            path.display(),
+            sitting.entry.digest.to_hex()
+        ));
+    }
+    Ok(())
 }
 
 /// Forgets what was said and kept.

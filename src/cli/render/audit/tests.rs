@@ -8,7 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag};
 use serde_json::Value;
 
 use super::{junit, markdown, sarif, text};
-use crate::cli::ui::{Text, is_invisible, safe};
+use crate::cli::ui::{Text, is_hidden, safe};
 use crate::domain::audit::report::{
     AuditCode, AuditFinding, AuditReport, CommitReport, GateFound, GateResult, Grade, Level, Verdict,
 };
@@ -426,7 +426,7 @@ fn any_report() -> impl Strategy<Value = AuditReport> {
 
 /// Whether a text has anything that steers a terminal or reorders text, besides ends of lines.
 fn steers(text: &str) -> bool {
-    text.chars().any(|c| c != '\n' && (c.is_control() || is_invisible(c)))
+    text.chars().any(|c| c != '\n' && is_hidden(c))
 }
 
 fn sarif_schema() -> jsonschema::Validator {

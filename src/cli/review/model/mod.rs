@@ -1,5 +1,8 @@
 //! The state of a review: keys in, decisions out. Without terminal, files or clock.
 
+mod search;
+mod steps;
+
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::input::Input;
@@ -8,6 +11,8 @@ use super::text;
 use crate::commands::lines_view::LineView;
 use crate::commands::review::{Beside, Sitting};
 use crate::domain::review::{Verdict, Verdicts, check_text};
+use steps::Step;
+pub use steps::Tally;
 
 /// How many columns one step sideways is.
 const SIDEWAYS: usize = 8;
@@ -82,26 +87,6 @@ pub enum Effect {
     Suspend,
 }
 
-/// What one key changed: enough to take it back.
-struct Step {
-    at: usize,
-    /// Lines, each with what was said about it before.
-    before: Vec<(usize, Option<Verdict>)>,
-}
-
-/// How many lines of which sort there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Taken and not signed.
-    pub accepted: usize,
-    /// Refused and not signed.
-    pub rejected: usize,
-    /// With another text, and not signed.
-    pub edited: usize,
-    /// Without any decision.
-    pub open: usize,
-}
-
 /// The state.
 pub struct Model {
     /// What is reviewed, in a line.
@@ -114,6 +99,7 @@ pub struct Model {
     tally: Tally,
     steps: Vec<Step>,
     kept: Option<Verdicts>,
+    left_kept: bool,
     focus: Focus,
     mode: Mode,
     at: usize,
@@ -154,6 +140,7 @@ impl Model {
             tally: Tally { open, ..Tally::default() },
             steps: Vec::new(),
             kept,
+            left_kept: false,
             focus: Focus::Lines,
             mode,
             at: 0,
@@ -223,9 +210,14 @@ impl Model {
         &self.message
     }
 
-    /// How many decisions wait to be taken up.
-    pub fn kept(&self) -> usize {
-        self.kept.as_ref().map_or(0, Verdicts::len)
+    /// The decisions that wait to be taken up.
+    pub fn kept(&self) -> Option<&Verdicts> {
+        self.kept.as_ref()
+    }
+
+    /// Whether there were decisions to take up, and they were not.
+    pub fn left_kept(&self) -> bool {
+        self.left_kept
     }
 
     /// The index of the file that a line is in.
@@ -412,7 +404,7 @@ impl Model {
 
     /// Leaves what was kept where it is.
     pub fn leave_kept(&mut self) {
-        self.kept = None;
+        self.left_kept = self.kept.take().is_some();
     }
 
     fn answer_offer(&mut self, key: KeyEvent) -> Effect {
@@ -485,23 +477,6 @@ impl Model {
         Effect::None
     }
 
-    fn type_pattern(&mut self, mut input: Input, key: KeyEvent) -> Effect {
-        match key.code {
-            KeyCode::Esc => {}
-            KeyCode::Enter => {
-                if !input.text().is_empty() {
-                    self.pattern = input.text().to_owned();
-                }
-                self.find(1);
-            }
-            _ => {
-                input.press(key);
-                self.mode = Mode::Search(input);
-            }
-        }
-        Effect::None
-    }
-
     /// Says something about the line, and goes on to the next that is open.
     fn decide(&mut self, verdict: Verdict) {
         let Some(line) = self.lines.get(self.at) else { return };
@@ -535,57 +510,6 @@ impl Model {
             self.at = end - 1;
         }
         self.message = format!("{word}, lines of this file: {count}");
-    }
-
-    /// Says something about lines, as one step that can be taken back.
-    fn put(&mut self, said: Vec<(usize, Verdict)>) {
-        let mut before = Vec::with_capacity(said.len());
-        for (index, verdict) in said {
-            if self.verdict(index) != Some(&verdict) {
-                let old = self.set(index, Some(verdict));
-                before.push((index, old));
-            }
-        }
-        if !before.is_empty() {
-            self.steps.push(Step { at: self.at, before });
-        }
-    }
-
-    fn undo(&mut self) {
-        let Some(step) = self.steps.pop() else {
-            self.message = "nothing to undo".into();
-            return;
-        };
-        for (index, verdict) in step.before {
-            self.set(index, verdict);
-        }
-        self.at = step.at;
-    }
-
-    /// The only place that changes what is said, so that the counts stay right.
-    fn set(&mut self, index: usize, verdict: Option<Verdict>) -> Option<Verdict> {
-        let line = self.lines.get(index)?.line;
-        let file = self.file_of(index);
-        let was_open = self.is_open(index);
-        if let Some(now) = &verdict {
-            *self.tally.of(now) += 1;
-        }
-        let old = self.said.set(line, verdict);
-        if let Some(old) = &old {
-            *self.tally.of(old) -= 1;
-        }
-        match (was_open, self.is_open(index)) {
-            (true, false) => {
-                self.tally.open -= 1;
-                self.files[file].open -= 1;
-            }
-            (false, true) => {
-                self.tally.open += 1;
-                self.files[file].open += 1;
-            }
-            _ => {}
-        }
-        old
     }
 
     fn step(&mut self, by: isize) {
@@ -623,32 +547,7 @@ impl Model {
             _ => None,
         };
         let texts = [line.old.as_ref(), line.new.as_ref(), edited].into_iter().flatten();
-        texts.map(|text| text::columns(text)).max().unwrap_or(0)
-    }
-
-    /// Goes to the next line that has the pattern in it, around the end if need be.
-    fn find(&mut self, by: isize) {
-        if self.pattern.is_empty() {
-            self.message = "nothing to search for yet: / asks".into();
-            return;
-        }
-        let exact = self.pattern.chars().any(char::is_uppercase);
-        let has = |text: &String| match exact {
-            true => text.contains(&self.pattern),
-            false => text.to_lowercase().contains(&self.pattern),
-        };
-        let len = self.lines.len();
-        let found =
-            (1..=len).map(|away| if by > 0 { (self.at + away) % len } else { (self.at + len - away) % len });
-        let mut found = found.filter(|index| {
-            let line = &self.lines[*index];
-            let edited = matches!(self.verdict(*index), Some(Verdict::Edited(text)) if has(text));
-            edited || [&line.old, &line.new].into_iter().flatten().any(has)
-        });
-        match found.next() {
-            Some(index) => self.at = index,
-            None => self.message = format!("`{}` is in no line", self.pattern),
-        }
+        texts.map(|text| text::columns(&text::counted(text))).max().unwrap_or(0)
     }
 
     /// Brings the line into view, with what stands next to it as far as there is room.
@@ -666,23 +565,5 @@ impl Model {
         }
         self.top = self.top.clamp(lowest, self.at);
         self.lead = if self.top == lowest { lead } else { beside(self.top) };
-    }
-}
-
-impl Tally {
-    fn of(&mut self, verdict: &Verdict) -> &mut usize {
-        match verdict {
-            Verdict::Accepted => &mut self.accepted,
-            Verdict::Rejected => &mut self.rejected,
-            Verdict::Edited(_) => &mut self.edited,
-        }
-    }
-
-    /// What waits to be signed, in words.
-    pub fn unsigned(self) -> String {
-        let parts = [(self.accepted, "accepted"), (self.rejected, "rejected"), (self.edited, "edited")];
-        let parts: Vec<_> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-        if parts.is_empty() { "nothing decided".into() } else { parts.join(", ") }
     }
 }
