@@ -63,6 +63,11 @@ impl Interrupts {
         self.signals.take().into_iter().find(|signal| is_ending(*signal))
     }
 
+    /// Whether one came since the last call.
+    pub fn came(&mut self) -> bool {
+        self.take().is_some()
+    }
+
     /// Waits until there is something to read on standard input, or any signal came, the one of a new terminal size
     /// among them.
     ///
@@ -125,6 +130,11 @@ impl Interrupts {
     /// None here.
     pub fn listen() -> io::Result<Interrupts> {
         Ok(Interrupts {})
+    }
+
+    /// None ever comes here.
+    pub fn came(&mut self) -> bool {
+        false
     }
 
     /// Waits a moment.
