@@ -60,6 +60,11 @@ impl Interrupts {
         Ok(Interrupts { signals: Signals::listen()?, read: Vec::new() })
     }
 
+    /// Whether one came since the last call.
+    pub fn came(&mut self) -> bool {
+        self.signals.take().into_iter().any(is_ending)
+    }
+
     /// Waits until there is something to read on standard input, or any signal came, the one of a new terminal size
     /// among them.
     ///
@@ -126,6 +131,11 @@ impl Interrupts {
     /// None here.
     pub fn listen() -> io::Result<Interrupts> {
         Ok(Interrupts {})
+    }
+
+    /// None ever comes here.
+    pub fn came(&mut self) -> bool {
+        false
     }
 
     /// Waits a moment.

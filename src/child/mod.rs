@@ -80,8 +80,8 @@ const QUEUE: usize = 16;
 pub struct Command {
     /// The program, looked up in `PATH` when it has no slash, and its arguments.
     pub argv: Vec<OsString>,
-    /// After this long the command gets SIGTERM, and SIGKILL two seconds later. On a pseudo-terminal both go
-    /// to its whole process group, with pipes to the command alone.
+    /// After this long the command gets SIGTERM, and SIGKILL two seconds later. On a pseudo-terminal and in a group
+    /// of its own both go to its whole process group, else to the command alone.
     pub timeout: Option<Duration>,
     /// Where it runs; in our own directory if left out.
     pub directory: Option<PathBuf>,
@@ -91,6 +91,10 @@ pub struct Command {
     pub env: Vec<(OsString, OsString)>,
     /// Whether it reads nothing: then its standard input is empty, and not ours.
     pub no_input: bool,
+    /// Whether it gets a process group of its own, where there are such groups: then every signal reaches all of the
+    /// group, a second one that would end us kills it, and nothing of it runs on once its output is read. Not together
+    /// with `terminal`.
+    pub own_group: bool,
     /// Whether our standard input and output are terminals, so that the command shall have one too. Without
     /// effect where there are no pseudo-terminals, when standard input is no terminal after all, and when we
     /// are in the background. A standard error that is no terminal stays apart, as a pipe.

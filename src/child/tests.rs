@@ -251,6 +251,38 @@ mod on_pipes {
         }
     }
 
+    /// Whether a process is still at work; one that nobody has waited for is not.
+    fn runs(pid: &str) -> bool {
+        let listed = std::process::Command::new("ps").args(["-o", "stat=", "-p", pid.trim()]).output();
+        let state = String::from_utf8(listed.expect("there is a `ps`").stdout).unwrap();
+        !state.trim().is_empty() && !state.trim_start().starts_with('Z')
+    }
+
+    #[test]
+    fn a_group_of_its_own_goes_with_the_command() {
+        let gone = |pid: &str| {
+            let start = Instant::now();
+            while runs(pid) && start.elapsed() < 5 * SECOND {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            !runs(pid)
+        };
+        let own = |script: &str| Command { own_group: true, timeout: Some(SECOND), ..sh(script) };
+        // What it leaves running, what outlives a signal, and what the clock ends.
+        for (script, exit, timed_out) in [
+            ("sleep 60 >&- 2>&- & echo $!; exit 3", Exit::Code(3), false),
+            ("(trap '' TERM; exec sleep 60) & echo $!; wait", Exit::Signal(15), true),
+            ("sleep 60 & echo $!; kill -STOP $$", Exit::Signal(15), true),
+        ] {
+            let outcome = quietly(&own(script));
+            assert_eq!((outcome.exit, outcome.timed_out), (exit, timed_out), "{script}");
+            assert!(gone(text(&outcome.output.bytes)), "{script}");
+        }
+        let outcome = quietly(&own("(sleep 0.1; echo late) & echo early"));
+        assert_eq!((outcome.exit, text(&outcome.output.bytes)), (Exit::Code(0), "early\nlate\n"));
+        assert_eq!(quietly(&own("kill -KILL $$")).exit, Exit::Signal(9));
+    }
+
     #[test]
     fn what_is_left_soon_after_the_end_is_still_read() {
         let outcome = quietly(&sh("(sleep 0.1; echo late) & echo early"));

@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     io::{self, Write},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::unix::process::CommandExt as _,
     process::{Child, Stdio},
     sync::{
         Arc,
@@ -17,7 +18,7 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    process::{Pid, Signal, kill_process, kill_process_group},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid},
 };
 use signal_hook::consts;
 
@@ -64,6 +65,9 @@ pub(super) fn run_on(
         Some(terminal) => terminal.spawn(command).map(|(child, pty)| (child, Some(pty))),
         None => {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            if cmd.own_group {
+                command.process_group(0);
+            }
             command.spawn().map(|child| (child, None))
         }
     }
@@ -82,7 +86,8 @@ pub(super) fn run_on(
         // When the wake-up does not fit, there are others before it that do the same.
         scope.spawn(move || writers.write_from(&chunks, || drop((&waker).write(&[0]))));
         let mut running = Running {
-            in_our_group: terminal.is_none(),
+            in_our_group: terminal.is_none() && !cmd.own_group,
+            own_group: terminal.is_none() && cmd.own_group,
             child,
             sources,
             gone,
@@ -100,7 +105,11 @@ pub(super) fn run_on(
             timed_out: false,
         };
         let followed = running.follow();
-        if followed.is_err() {
+        if running.own_group {
+            // Nobody has waited for it so far, so the number is still that of its group.
+            running.signal(Signal::KILL);
+            let _ = running.child.wait();
+        } else if followed.is_err() {
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
@@ -144,6 +153,8 @@ struct Running<'t> {
     child: Child,
     /// Whether a signal to our process group is one to the command's.
     in_our_group: bool,
+    /// Whether its process group is its own and goes with it.
+    own_group: bool,
     sources: Vec<Source>,
     gone: Arc<Gone>,
     keyboard: Option<Keyboard<'t>>,
@@ -193,9 +204,9 @@ impl Running<'_> {
 
     fn look_for_the_end(&mut self) -> io::Result<()> {
         if self.ended.is_none()
-            && let Some(status) = self.child.try_wait()?
+            && let Some(exit) = self.exit()?
         {
-            self.ended = Some((Exit::from_status(status), Instant::now()));
+            self.ended = Some((exit, Instant::now()));
             // What it wrote is now in the pipes; whatever comes on top is from others.
             for source in &mut self.sources {
                 source.owed = rustix::io::ioctl_fionread(&source.fd).unwrap_or(0);
@@ -203,6 +214,19 @@ impl Running<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How the command ended, if it has. One with a group of its own is only looked at.
+    fn exit(&mut self) -> io::Result<Option<Exit>> {
+        if !self.own_group {
+            return Ok(self.child.try_wait()?.map(Exit::from_status));
+        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?;
+        Ok(status.and_then(|status| match status.terminating_signal() {
+            Some(signal) => Some(Exit::Signal(signal)),
+            None => status.exit_status().map(Exit::Code),
+        }))
     }
 
     /// Whether the command, which ended at `end`, has no more output that we would wait for.
@@ -247,6 +271,10 @@ impl Running<'_> {
             self.forward.extract_if(.., |(at, _)| *at <= now).map(|(_, signal)| signal).collect();
         for signal in due {
             self.signal(signal);
+            if self.own_group {
+                // Whoever reads from a terminal in the background is stopped, and would not see it.
+                self.signal(Signal::CONT);
+            }
         }
     }
 
@@ -327,6 +355,9 @@ impl Running<'_> {
                     self.pass_size();
                 }
                 _ if is_ending(signal) && self.ended.is_none() => {
+                    if self.own_group && self.interrupted {
+                        self.kill_at = Some(now);
+                    }
                     self.interrupted = true;
                     let typed = matches!(signal, consts::SIGINT | consts::SIGQUIT);
                     if self.in_our_group && typed && keyboard_signals_our_group() {

@@ -2,8 +2,8 @@
 //! the working tree was.
 //!
 //! The rules take out little on purpose. Whatever they take out twice the same way could hide a difference, so a
-//! duration counts only where programs put measurements: at the end of a line, behind a word that announces one, or in
-//! brackets behind the verdict. A word that merely contains one, as the name `waits_5ms`, stays as it is.
+//! duration counts only in the lines in which known programs put their measurements, or in brackets that end a line.
+//! What a program says in words of its own, as `waited 5 s`, may be the very thing that the check is about.
 
 use std::sync::LazyLock;
 
@@ -16,43 +16,94 @@ const TEMPORARY: &str = "<tmp>";
 /// Stands for the top of the working tree.
 const TOP: &str = "<top>";
 
+/// Lines of known programs. What is in a group is taken out: a measurement, one in brackets with these, or what fills up
+/// the line beside it. `{D}` is a duration, `{N}` a number, `{C}` what pytest counts. `docs/replay.md` has examples.
+const LINES: &[(&str, &str)] = &[
+    ("cargo", r"^test result: .*; finished in ({D})$"),
+    ("cargo", r"^all doctests ran in ({D})(?:; merged doctests compilation took ({D}))?$"),
+    ("cargo", r"^test .* \.\.\. (?:ok|FAILED) <({D})>$"),
+    ("cargo", r"^ +Finished .* target\(s\) in ({D})$"),
+    (
+        "nextest",
+        r"^[ ]*(?:PASS|FAIL|LEAK|ABORT|TIMEOUT|SIG[A-Z]+|FLAKY [0-9/]+|TRY [0-9]+ [A-Z]+|Summary) \[( *)([0-9]+\.[0-9]{3}s)\]",
+    ),
+    (
+        "pytest",
+        r"^(=*) ?(?:no tests ran|no tests collected|{C}(?:, {C})*) in ({D}(?: \([^()\n]*[0-9]:[0-9]{2}:[0-9]{2}\))?)(?: (=+))?$",
+    ),
+    ("pytest", r"^({D}) (?:call|setup|teardown)[ ]"),
+    ("unittest", r"^Ran [0-9]+ tests? in ({D})$"),
+    ("go", r"^(?:ok|FAIL)[ ]*\t[^ \t\n]+\t({D}|\(cached\))(?:[ \t].*)?$"),
+    ("node", r"^(?:ℹ|#) duration_ms ({N})$"),
+    ("node", r"^[ ]*duration_ms: ({N})$"),
+    // Runners put it there or not, as a test took long or not.
+    ("jest", r"^[ ]*(?:[✓✔√✕✖×▶﹣]|PASS|FAIL) .*?( \({D}\)(?: \({D}\))*)(?: # [A-Z].*)?$"),
+    ("jest", r"^Time: {8}({D}(?:, estimated {D})?)$"),
+    ("vitest", r"^[ ]*[✓❯×↓] [^ \n]+ +\([0-9]+ tests?[^()\n]*\) +({D})$"),
+    ("vitest", r"^ {3}Duration  ({D}(?: \([a-z]+ {D}(?:, [a-z]+ {D})*\))?)$"),
+    ("vitest", r"^ {3}Start at  ([0-9]{2}:[0-9]{2}:[0-9]{2})$"),
+    ("mocha", r"^  [0-9]+ passing \(({D})\)$"),
+    ("maven", r"^(?:\[[A-Z]+\] )?Tests run: .*, Time elapsed: ({D})(?:[ ].*)?$"),
+    ("maven", r"^(?:\[[A-Z]+\] )?[^ \n]+.*Time elapsed: ({D}) +<<< [A-Z]+!$"),
+    ("maven", r"^\[INFO\] Total time: +({D}|[0-9]+:[0-9]{2} (?:min|h))$"),
+    ("maven", r"^\[INFO\] Finished at: ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(?:Z|[+-][0-9:]+))$"),
+    ("gradle", r"^BUILD (?:SUCCESSFUL|FAILED) in ({D})$"),
+    (
+        "ctest",
+        r"^[ ]*[0-9]+/[0-9]+ Test[ ]+#[0-9]+: .*[ .*](?:Passed|Failed|Exception|Timeout)[A-Za-z: ]*?( +)({D})$",
+    ),
+    ("ctest", r"^Total Test time \(real\) =( +)({D})$"),
+    ("meson", r"^[ ]*[0-9]+/[0-9]+ .* (?:OK|FAIL|SKIP|TIMEOUT|ERROR|EXPECTEDFAIL)( +)({D})(?:[ ].*)?$"),
+    ("gtest", r"^\[[-=]+\] .* \(({D}) total\)$"),
+    ("rspec", r"^Finished in ({D})(?: \(files took ({D}) to load\))?$"),
+    ("exunit", r"^Finished in ({D}) \(({D}) async, ({D}) sync\)$"),
+    ("minitest", r"^Finished in ({D}), ({N}) runs/s, ({N}) assertions/s\.$"),
+    ("phpunit", r"^Time: ((?:[0-9]{2}:)+[0-9]{2}\.[0-9]{3}), Memory: "),
+    ("dotnet", r"^(?:Passed|Failed)!  - .*, Duration: (?:< )?({D}) - "),
+    ("yarn", r"^(?:✨  )?Done in ({D})\.$"),
+    ("time", r"^(?:real|user|sys)\t([0-9]+m[0-9]+[.,][0-9]+s)$"),
+];
+
 /// The rules that are the same for all output.
 struct Rules {
     colours: Regex,
-    at_end: Regex,
-    announced: Regex,
-    all_of_line: Regex,
+    lines: Vec<Regex>,
     bracketed: Regex,
-    duration: Regex,
     temporary: Regex,
     random: Regex,
 }
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    // A number and a unit, or several of these as in `1m 02.3s`.
     const NUMBER: &str = r"[0-9]+(?:[.,][0-9]+)?";
-    const UNIT: &str =
-        r"(?:ns|µs|μs|us|ms|msecs?|milliseconds?|secs?|seconds?|s|mins?|minutes?|m|hours?|hrs?|h)";
-    let duration = format!(r"{NUMBER}[ \t]?{UNIT}(?:[ \t]?{NUMBER}[ \t]?{UNIT})*");
+    const SHORT: &str = r"(?:ns|µs|μs|us|ms|msecs?|milliseconds?|secs?|seconds?|s)";
+    const LONG: &str = r"(?:mins?|minutes?|m|hours?|hrs?|h)";
+    const COUNTED: &str = r"[0-9]+ (?:passed|failed|errors?|skipped|deselected|xfailed|xpassed|warnings?|rerun|tests? collected)";
+    // As in `1m 02.3s`. By itself a number and `m` or `h` may as well be a length, so that needs a line we know.
+    let measured = format!(r"(?:[0-9]+ ?{LONG},? ?)*{NUMBER} ?{SHORT}");
+    let duration = format!(r"(?:{measured}|(?:[0-9]+ ?{LONG} ?)*{NUMBER} ?{LONG})");
     let rule = |pattern: &str| {
         RegexBuilder::new(pattern).multi_line(true).build().expect("the pattern is written here")
+    };
+    let line = |pattern: &str| {
+        rule(&pattern.replace("{D}", &duration).replace("{N}", NUMBER).replace("{C}", COUNTED))
     };
     Rules {
         // CSI and OSC sequences, and the few escapes of two bytes that tools print.
         colours: rule("\x1b(?:\\[[0-9;:?<=>]*[ -/]*[@-~]|\\][^\x07\x1b\n]*(?:\x07|\x1b\\\\)?|[ -/]*[0-~])"),
-        at_end: rule(&format!(r"(^|[ \t])([(\[<]?)[ \t]*{duration}([)\]>]?[ \t.;=]*)$")),
-        announced: rule(&format!(
-            r"(^|[ \t(])((?:[Tt]ime elapsed|[Tt]otal time|[Ee]lapsed(?: time)?):[ \t]*){duration}([ \t,;)]|$)"
-        )),
-        all_of_line: rule(r"^[ \t]*(?:Time:|Duration:?[ \t]|real\b|user\b|sys\b).*$"),
-        bracketed: rule(&format!(r"^([ \t]*[A-Z]+ \[)[ \t]*{duration}(\])")),
-        duration: rule(&format!(r"(^|[ \t(]){duration}([ \t,;)]|$)")),
+        lines: LINES.iter().map(|(_, pattern)| line(pattern)).collect(),
+        bracketed: rule(&format!(r"([ \t][(\[]){measured}([)\]][ \t]*)$")),
         temporary: rule(
             r#"(^|[ \t])([("'`=]?)((?:/private)?(?:/tmp|/var/tmp|/var/folders/[^/\s]+/[^/\s]+/T))/([^/\s"'`)\]:,;]+)"#,
         ),
         random: rule(r"[A-Za-z0-9]{6,}$"),
     }
 });
+
+/// The programs whose lines are known.
+#[cfg(test)]
+pub(crate) fn programs() -> impl Iterator<Item = &'static str> {
+    LINES.iter().map(|(program, _)| *program)
+}
 
 /// What a program printed as text: bytes that are none stand as `\xff`, so that different ones stay different.
 pub fn text_of(output: &[u8]) -> String {
@@ -80,26 +131,28 @@ pub fn normal(output: &str, tops: &[&str]) -> String {
         true => format!("{}{}{TEMPORARY}", &found[1], &found[2]),
         false => found[0].to_owned(),
     });
-    let text = rules.all_of_line.replace_all(&text, |line: &Captures<'_>| settle(&rules.duration, &line[0]));
-    let text = rules.bracketed.replace_all(&text, format!("${{1}}{TIME}${{2}}"));
-    let text = settle(&rules.announced, &text);
-    rules.at_end.replace_all(&text, format!("${{1}}${{2}}{TIME}${{3}}")).into_owned()
+    let lines = |text: String, rule: &Regex| rule.replace_all(&text, without_groups).into_owned();
+    let text = rules.lines.iter().fold(text.into_owned(), lines);
+    rules.bracketed.replace_all(&text, format!("${{1}}{TIME}${{2}}")).into_owned()
 }
 
-/// Puts [`TIME`] in the middle of every match, until there is none: neighbours share the character between them.
-fn settle(rule: &Regex, text: &str) -> String {
-    let mut text = text.to_owned();
-    while rule.is_match(&text) {
-        let middle = |found: &Captures<'_>| {
-            let group = |n| found.get(n).map_or("", |group| group.as_str());
-            match found.len() {
-                3 => format!("{}{TIME}{}", group(1), group(2)),
-                _ => format!("{}{}{TIME}{}", group(1), group(2), group(3)),
-            }
-        };
-        text = rule.replace_all(&text, middle).into_owned();
+/// A match with [`TIME`] in the place of every group. One with its brackets goes with them, and of what only fills up a
+/// line one character stays.
+fn without_groups(found: &Captures<'_>) -> String {
+    let whole = found.get_match();
+    let (mut text, mut rest_at) = (String::new(), 0);
+    for group in found.iter().skip(1).flatten().filter(|group| !group.is_empty()) {
+        let (start, end) = (group.start() - whole.start(), group.end() - whole.start());
+        text.push_str(&whole.as_str()[rest_at..start]);
+        text.push_str(match group.as_str() {
+            bracketed if bracketed.starts_with(" (") => "",
+            fill if fill.bytes().all(|byte| byte == b'=') => "=",
+            fill if fill.bytes().all(|byte| byte == b' ') => " ",
+            _ => TIME,
+        });
+        rest_at = end;
     }
-    text
+    text + &whole.as_str()[rest_at..]
 }
 
 /// Whether a name below a temporary folder looks as if a program had made it up.
@@ -150,18 +203,21 @@ mod tests {
             ("test result: ok. 3 passed; finished in 0.01s", "test result: ok. 3 passed; finished in 1.20s"),
             ("--- PASS: TestIt (0.00s)", "--- PASS: TestIt (0.31s)"),
             ("ok  \texample.com/it\t0.002s", "ok  \texample.com/it\t12.020s"),
-            ("======= 3 passed in 0.12s =======", "======= 3 passed in 0.34s ======="),
-            ("  ✓ adds (3 ms)", "  ✓ adds (12 ms)"),
+            ("======= 3 passed in 0.12s =======", "====== 3 passed in 10.34s ======="),
+            ("1 failed, 2 passed in 0.12s", "1 failed, 2 passed in 62.12s (0:01:02)"),
+            ("  ✓ adds (3 ms)", "  ✓ adds (1.012 s)"),
+            ("  ✓ adds (3 ms)", "  ✓ adds"),
             ("Time:        1.234 s, estimated 2 s", "Time:        0.9 s, estimated 1 s"),
             ("   Duration  1.2s (transform 12ms, setup 0ms)", "   Duration  2s (transform 1ms, setup 3ms)"),
             ("Ran 3 tests in 0.001s", "Ran 3 tests in 0.002s"),
             ("real\t0m0.003s\nuser\t0m0.001s", "real\t1m2.003s\nuser\t0m0.002s"),
             ("        PASS [   0.004s] it adds::two", "        PASS [   1.304s] it adds::two"),
-            ("1/3 Test #1: it ....   Passed    0.01 sec", "1/3 Test #1: it ....   Passed    0.22 sec"),
+            ("1/3 Test #1: it ....   Passed    0.01 sec", "1/3 Test #1: it ....   Passed   10.22 sec"),
             (
-                "Tests run: 3, Time elapsed: 0.01 s - in it.Adds",
-                "Tests run: 3, Time elapsed: 0.2 s - in it.Adds",
+                "Tests run: 3, Failures: 0, Time elapsed: 0.01 s - in it.Adds",
+                "Tests run: 3, Failures: 0, Time elapsed: 0.2 s - in it.Adds",
             ),
+            ("  3 passing (12ms)", "  3 passing (1m)"),
             ("BUILD SUCCESSFUL in 1m 2s", "BUILD SUCCESSFUL in 59s"),
             ("\x1b[32mok\x1b[0m", "ok"),
             ("one\r\ntwo\r\n", "one\ntwo\n"),
@@ -198,8 +254,43 @@ mod tests {
             "expected 5s but got 6s instead",
             "see /tmp/notes",
             "PASSED test_it[0.5s]",
+            "request took 30 s",
+            "request took 5 ms",
+            "finished in 5 s",
+            "job 3 finished in 5s",
+            "3 files copied in 5s",
+            "waited 9s",
+            "distance is 4 m",
+            "distance (4 m)",
+            "open for [8 h]",
+            "sum\t8 h",
+            "Total time: 8 h",
+            "Time: 5 s",
+            "Elapsed: 3 s",
+            "Duration 5 s",
+            "user waited 5s",
+            "WAIT [5s] left",
+            "Finished the job in 5s",
+            "Ran 3 miles in 20 minutes",
+            "= 3 apples in 5 s =",
         ] {
             assert_eq!(normal(text, &[]), text);
+        }
+    }
+
+    #[test]
+    fn what_a_program_says_in_its_own_words_stays_different() {
+        for (one, other) in [
+            ("request took 30 s", "request took 5 ms"),
+            ("waited 9s", "waited 1s"),
+            ("distance is 4 m", "distance is 8 m"),
+            ("finished in 5 s", "finished in 6 s"),
+            ("Total time: 8 h", "Total time: 7 h"),
+            ("user waited 5s", "user waited 6s"),
+            ("1 failed, 2 passed in 0.12s", "2 failed, 1 passed in 0.12s"),
+            ("ok  \texample.com/it\t0.002s\tcoverage: 50%", "ok  \texample.com/it\t0.002s\tcoverage: 40%"),
+        ] {
+            assert_ne!(normal(one, &[]), normal(other, &[]));
         }
     }
 
@@ -244,7 +335,7 @@ mod tests {
     proptest! {
         #[test]
         fn doing_it_again_changes_nothing(
-            text in "([a-z0-9 .,:;()\\[\\]<>=\t\n\r\x1b/]|[0-9]{1,2}(ms|s|m)|\x1b\\[[0-9]m|/tmp/|/w|Time:|in ){0,40}"
+            text in "([a-z0-9 .,:;()\\[\\]<>=\t\n\r\x1b/]|[0-9]{1,2}(ms|s|m)|\x1b\\[[0-9]m|/tmp/|/w|Time:|in |✓ | \\([0-9]s\\)|\n(ok|FAIL)\t|===? |[0-9] passed){0,40}"
         ) {
             let once = normal(&text, &["/w", "/w/x"]);
             prop_assert_eq!(normal(&once, &["/w", "/w/x"]), once);

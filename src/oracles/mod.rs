@@ -3,6 +3,7 @@
 //! They live here because the rules themselves know of no processes, files or clocks, and see their helpers because
 //! they are part of the crate.
 
+mod check_output;
 mod false_hits;
 mod lines;
 mod planted_secrets;

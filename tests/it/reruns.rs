@@ -37,7 +37,7 @@ fn empty(folder: &Path) -> bool {
 #[test]
 fn a_suite_that_does_the_same_again_is_reproduced_and_recorded() {
     let script = "echo 'test adds ... ok'\necho 'test waits_5ms ... ok'\n\
-                  echo \"finished in 0.$(date +%N | cut -c1-3)s\"\npwd\nprintf '\\033[32mgreen\\033[0m\\n'\n\
+                  echo \"test result: ok. 2 passed; finished in 0.$(date +%N | cut -c1-3)s\"\npwd\nprintf '\\033[32mgreen\\033[0m\\n'\n\
                   mktemp -u\n";
     let (repo, receipt) = gated(script);
     write(&repo.path, "suite.sh", "exit 3\n");
@@ -261,13 +261,14 @@ fn commands_of_an_unknown_signer_do_not_run_for_a_yes_given_beforehand() {
 }
 
 #[test]
-fn where_the_output_is_withheld_only_the_exit_code_is_compared_which_is_said() {
+fn where_the_output_is_withheld_the_same_exit_code_proves_nothing() {
     let (repo, receipt) = gated("date +%N\n");
     let (_, second) = repo.share();
     let (again, code) = repo.json_in(&second, &["replay", &receipt, "--rerun", "--yes"]);
-    assert_eq!(code, 0, "{again:#}");
+    assert_eq!(code, 4, "{again:#}");
     let gate = &again["rerun"]["gates"][0];
-    assert_eq!(gate["output_compared"], false);
+    assert_eq!((&gate["result"], &gate["output_compared"]), (&"unproven".into(), &false.into()));
+    assert_eq!(again["rerun"]["recorded"], Value::Null);
     assert!(gate["why"].as_str().unwrap().contains("withheld"), "{gate:#}");
     // Where it is here, the output is another each time.
     assert_eq!(rerun(&repo, &receipt).1, 1);
@@ -282,7 +283,10 @@ fn a_tree_that_is_not_here_is_incomplete_and_one_that_was_replaced_never_runs() 
     let (_, second) = repo.share();
     let (again, code) = repo.json_in(&second, &["replay", &receipt, "--rerun", "--yes"]);
     assert_eq!(code, 4, "{again:#}");
-    assert_eq!(again["rerun"]["gates"][0]["result"], "not run");
+    let gate = &again["rerun"]["gates"][0];
+    assert_eq!(gate["result"], "not run");
+    assert!(gate["why"].as_str().unwrap().contains(gate["tree"].as_str().unwrap()), "{again:#}");
+    assert_eq!(again["rerun"]["recorded"], Value::Null);
     let victim = repo.git(&["hash-object", "suite.sh"]);
     write(&repo.path, "evil", "touch \"$HOME/evil-ran\"; echo good\n");
     let evil = repo.git(&["hash-object", "-w", "evil"]);
@@ -368,4 +372,213 @@ fn a_gate_is_run_again_as_it_last_ran_by_then() {
     assert_eq!(names, [("test", Some(3)), ("lint", Some(5))]);
     let (early, code) = repo.json(&["replay", &receipt, "--at", "1", "--rerun", "test", "--yes"]);
     assert_eq!((code, &early["rerun"]["gates"][0]["n"]), (0, &1.into()), "{early:#}");
+}
+
+/// The results of the gates of a rerun, by their names.
+fn results(gates: &Value) -> Vec<(&str, &str)> {
+    let gates = gates.as_array().unwrap().iter();
+    gates.map(|gate| (gate["gate"].as_str().unwrap(), gate["result"].as_str().unwrap())).collect()
+}
+
+/// What was signed about reruns, newest first: the result, and those of the gates in the details.
+fn signed(repo: &TestRepo, receipt: &str) -> Vec<(String, Value)> {
+    let (log, _) = repo.json(&["log", receipt, "--kind", "replay.checked"]);
+    let entries = log["entries"].as_array().unwrap().iter();
+    let signed = entries.map(|entry| {
+        let data = &entry["data"];
+        let detail: Value = serde_json::from_str(data["detail"]["text"].as_str().unwrap()).unwrap();
+        (data["result"].as_str().unwrap().to_owned(), detail["gates"].clone())
+    });
+    signed.collect()
+}
+
+#[test]
+fn a_gate_that_cannot_run_keeps_no_other_from_it_and_is_signed_for_by_nobody() {
+    let repo = TestRepo::new();
+    write(&repo.path, ".gitignore", "build/\n");
+    write(&repo.path, "build/file", "made\n");
+    repo.git(&["add", ".gitignore"]);
+    repo.git(&["commit", "-qm", "Ignore"]);
+    let receipt = repo.receipt(&["open", "-m", "Gated"]);
+    let code = |number: &str| write(&repo.home(), "code", number);
+    code("0");
+    repo.receipt(&["run", "--gate", "first", "--", "sh", "-c", "exit $(cat \"$HOME/code\")"]);
+    // The folder is there, and in no tree.
+    let args = ["run", "--gate", "built", "--receipt", &receipt, "--", "cat", "file"];
+    repo.receipt_in(&repo.path.join("build"), &args);
+    repo.receipt(&["run", "--gate", "last", "--", "true"]);
+    let (again, exit) = rerun(&repo, &receipt);
+    assert_eq!(exit, 4, "{again:#}");
+    let all = [("first", "reproduced"), ("built", "not run"), ("last", "reproduced")];
+    assert_eq!(results(&again["rerun"]["gates"]), all);
+    assert!(again["rerun"]["gates"][1]["why"].as_str().unwrap().contains("no folder `build`"), "{again:#}");
+    assert_eq!(
+        (&again["rerun"]["result"], &again["rerun"]["recorded"]),
+        (&"incomplete".into(), &Value::Null)
+    );
+    assert_eq!(signed(&repo, &receipt), []);
+    let words = said(&repo.try_receipt(&["replay", &receipt, "--rerun", "--yes"]));
+    assert!(words.contains("nothing was recorded"), "{words}");
+    // What was asked for is complete.
+    let (again, exit) = repo.json(&["replay", &receipt, "--rerun", "first", "last", "--yes"]);
+    assert_eq!(exit, 0, "{again:#}");
+    // A no is a no whatever else could not run, and says what did not.
+    code("7");
+    let (again, exit) = rerun(&repo, &receipt);
+    assert_eq!(exit, 1, "{again:#}");
+    let signed = signed(&repo, &receipt);
+    let [(no, gates), (yes, named)] = &signed[..] else { panic!("{signed:#?}") };
+    assert_eq!((no.as_str(), yes.as_str()), ("diverged", "reproduced"));
+    assert_eq!(results(gates), [("first", "diverged"), ("built", "not run"), ("last", "reproduced")]);
+    assert_eq!(results(named), [("first", "reproduced"), ("last", "reproduced")]);
+    assert!(gates[1]["why"].as_str().unwrap().contains("no folder `build`"));
+    assert_eq!(named[0]["output_compared"], true);
+    assert_gone(&repo);
+}
+
+#[test]
+fn a_gate_without_output_is_unproven_and_a_skipped_one_is_no_yes() {
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Gated"]);
+    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let record = |gate: &str, result: &str, command: &str| {
+        let data = serde_json::json!({
+            "gate": gate, "command": ["sh", "-c", command], "exit_code": 0, "result": result,
+            "duration_ms": 1, "tree": format!("sha1:{tree}"), "dirty": false,
+        });
+        let line = serde_json::json!({ "kind": "gate.checked", "data": data });
+        write(repo.folder.path(), "line.jsonl", &format!("{line}\n"));
+        repo.receipt(&["record", repo.folder.path().join("line.jsonl").to_str().unwrap()]);
+    };
+    record("lint", "skipped", "true");
+    let (again, exit) = rerun(&repo, &receipt);
+    assert_eq!((exit, results(&again["rerun"]["gates"])), (4, vec![("lint", "skipped")]), "{again:#}");
+    record("mute", "passed", "true");
+    let (again, exit) = rerun(&repo, &receipt);
+    assert_eq!(exit, 4, "{again:#}");
+    assert_eq!(results(&again["rerun"]["gates"]), [("lint", "skipped"), ("mute", "unproven")]);
+    assert_eq!(again["rerun"]["gates"][1]["output_compared"], false);
+    assert_eq!(signed(&repo, &receipt), []);
+    // Another exit code proves something.
+    record("mute", "passed", "exit 3");
+    assert_eq!(rerun(&repo, &receipt).1, 1);
+    // A skipped one does not stand in the way of those that ran, unless it was asked for.
+    repo.receipt(&["run", "--gate", "mute", "--", "echo", "said"]);
+    assert_eq!(rerun(&repo, &receipt).1, 0);
+    let (again, exit) = repo.json(&["replay", &receipt, "--rerun", "lint", "mute", "--yes"]);
+    assert_eq!((exit, &again["rerun"]["gates"][0]["result"]), (4, &"not run".into()), "{again:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_gate_commits_and_records_moves_no_branch_and_no_chain() {
+    let script = format!(
+        "[ -e \"$HOME/again\" ] || exit 0\n\
+         echo x > made && git add made && git commit -qm Made && touch \"$HOME/committed\"\n\
+         '{PROGRAM}' remark @ -m x; '{PROGRAM}' open -m y; '{PROGRAM}' run -- touch \"$HOME/ran\"; exit 0\n"
+    );
+    let (repo, receipt) = gated(&script);
+    repo.receipt(&["hooks", "install"]);
+    let state = || {
+        let (log, _) = repo.json(&["log"]);
+        let count = log["entries"].as_array().unwrap().len();
+        (
+            repo.git(&["for-each-ref", "refs/heads", "refs/tags", "refs/notes"]),
+            repo.git(&["log", "-1"]),
+            count,
+        )
+    };
+    let before = state();
+    write(&repo.home(), "again", "");
+    let (again, _) = rerun(&repo, &receipt);
+    assert!(repo.home().join("committed").exists() && repo.home().join("ran").exists(), "{again:#}");
+    let (refs, head, count) = state();
+    assert_eq!((refs, head), (before.0, before.1));
+    assert_eq!(count, before.2 + 1, "more than the rerun was recorded");
+    assert_gone(&repo);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_gate_started_ends_with_it_whatever_ended_it() {
+    let (repo, receipt) = gated(
+        "[ -e \"$HOME/slow\" ] || exit 0\n\
+         (trap '' INT TERM; while :; do touch left; sleep 0.01; done) & echo $! > \"$HOME/pid\"\n\
+         [ -e \"$HOME/leave\" ] || wait\n",
+    );
+    let pid = || std::fs::read_to_string(repo.home().join("pid")).unwrap_or_default();
+    let runs = || {
+        let listed = std::process::Command::new("ps").args(["-o", "stat=", "-p", pid().trim()]).output();
+        let state = String::from_utf8(listed.unwrap().stdout).unwrap();
+        !state.trim().is_empty() && !state.trim_start().starts_with('Z')
+    };
+    let assert_ended = || {
+        let patience = Instant::now();
+        while runs() {
+            assert!(patience.elapsed() < Duration::from_secs(10), "something of the gate runs on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_gone(&repo);
+        std::fs::remove_file(repo.home().join("pid")).unwrap();
+    };
+    write(&repo.home(), "slow", "");
+    let (again, code) = repo.json(&["replay", &receipt, "--rerun", "--yes", "--timeout", "1s"]);
+    assert_eq!(code, 1, "{again:#}");
+    assert_ended();
+    for signal in ["-INT", "-TERM"] {
+        let mut command = repo.command(PROGRAM, &repo.path, &["replay", &receipt, "--rerun", "--yes"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let patience = Instant::now();
+        while !pid().ends_with('\n') {
+            assert!(patience.elapsed() < Duration::from_secs(30), "the gate never started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let id = child.id().to_string();
+        assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+        // Where this was started with SIGINT ignored, so was that.
+        if signal == "-INT" && ignores_interrupts() {
+            assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        }
+        assert_eq!(child.wait().unwrap().code(), Some(2));
+        assert_ended();
+    }
+    write(&repo.home(), "leave", "");
+    rerun(&repo, &receipt);
+    assert_ended();
+    let words: Vec<_> = signed(&repo, &receipt).into_iter().map(|(word, _)| word).collect();
+    assert_eq!(words, ["reproduced", "diverged"], "an interrupted one is signed, or an ended one is not");
+}
+
+/// Whether this process was started with SIGINT ignored, as build servers do.
+#[cfg(unix)]
+fn ignores_interrupts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 2 != 0)
+}
+
+#[test]
+fn a_gate_of_a_fork_runs_on_files_that_a_snapshot_before_the_fork_kept() {
+    let repo = TestRepo::new();
+    let receipt = repo.receipt(&["open", "-m", "Before"]);
+    write(&repo.path, "uncommitted", "one\n");
+    repo.receipt(&["snapshot"]);
+    write(&repo.path, "uncommitted", "two\n");
+    let worktree = repo.folder.path().join("fork");
+    let folder = worktree.to_str().unwrap();
+    let fork = repo.receipt(&["fork", &receipt, "--at", "1", "--worktree", folder]).trim().to_owned();
+    repo.receipt_in(&worktree, &["run", "--gate", "look", "--", "cat", "uncommitted"]);
+    repo.git(&["worktree", "remove", "--force", folder]);
+    let (again, code) = rerun(&repo, &fork);
+    assert_eq!(code, 0, "{again:#}");
+    let (log, _) = repo.json(&["log", &receipt, "--kind", "snapshot.taken"]);
+    let ran_on = again["rerun"]["gates"][0]["tree"].as_str().unwrap();
+    assert_eq!(log["entries"][0]["data"]["worktree"], format!("sha1:{ran_on}"));
+    assert_eq!(std::fs::read_to_string(repo.path.join("uncommitted")).unwrap(), "two\n");
+    // It is the fork's word and not that of the other.
+    assert_eq!((signed(&repo, &fork).len(), signed(&repo, &receipt).len()), (1, 0));
+    // What was not recorded there does not run there.
+    let (error, code) = rerun(&repo, &receipt);
+    assert_eq!(code, 2, "{error:#}");
+    assert_gone(&repo);
 }

@@ -23,7 +23,8 @@ use crate::domain::fold::Receipt;
 ///
 /// `--check` rebuilds what the receipt says about trees and hashes every object that this rests on; it writes nothing.
 /// `--rerun` runs the recorded gates again, each in a new temporary worktree with the files that it ran on. It shows the
-/// commands and asks first, and records what came of it. Entries count from 0, as `git receipt show` lists them.
+/// commands and asks first, and records what came of it unless something was missing. Entries count from 0, as
+/// `git receipt show` lists them.
 ///
 /// Exits with 0 when all is as recorded, 1 when something differs, 4 when what would show it is not here.
 #[derive(Debug, Clone, clap::Args)]

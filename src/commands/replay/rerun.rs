@@ -46,7 +46,8 @@ pub struct Asked<'a> {
 /// What running gates again came to.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Rerun {
-    /// `reproduced`, `diverged`, or `incomplete` where a gate could not be run.
+    /// `reproduced`, `diverged`, or `incomplete` where a gate could not be run or not be compared. Only the first two are
+    /// signed.
     pub result: &'static str,
     /// Every gate that was asked for.
     pub gates: Vec<GateRerun>,
@@ -73,7 +74,8 @@ pub struct GateRerun {
     pub tree: String,
     /// The exit code as it was recorded.
     pub recorded_exit_code: i64,
-    /// `reproduced`, `diverged` or `not run`.
+    /// `reproduced`, `diverged`, `unproven` where the exit code is the same and there is no output to compare, `not run`,
+    /// or `skipped` where it was skipped when it was recorded and nobody asked for it by name.
     pub result: &'static str,
     /// Why it was not run, or what differs, or what could not be compared.
     pub why: Option<String>,
@@ -88,7 +90,7 @@ pub struct GateRerun {
 }
 
 impl Rerun {
-    /// 0 reproduced, 1 diverged, 4 where a gate could not be run.
+    /// 0 reproduced, 1 diverged, 4 where a gate could not be run or not be compared.
     pub fn exit_code(&self) -> u8 {
         match self.result {
             "reproduced" => 0,
@@ -112,7 +114,7 @@ enum Directory {
     Top,
     Below(String),
     /// What says so is not here, or says something else.
-    Unknown(&'static str),
+    Unknown(String),
 }
 
 /// Runs gates of a receipt again.
@@ -135,7 +137,8 @@ pub fn run(
     let recorded = chosen(ctx, picture, receipt, asked)?;
     check_may_run(receipt, asked)?;
     let mut rehasher = ctx.store.rehasher();
-    let plans: Vec<_> = recorded.iter().map(|one| (one, why_not(ctx, one, &mut rehasher))).collect();
+    let named = !asked.gates.is_empty();
+    let plans: Vec<_> = recorded.iter().map(|one| (one, why_not(ctx, one, named, &mut rehasher))).collect();
     let runnable = plans.iter().filter(|(_, why)| why.is_none()).map(|(one, _)| *one);
     let runnable: Vec<&Recorded<'_>> = runnable.collect();
     if !runnable.is_empty() {
@@ -143,10 +146,11 @@ pub fn run(
         agree(ctx, &runnable, &signer, asked, talk)?;
     }
     // From here on a Ctrl-C ends what runs, and what was made is cleared away.
-    let _hold = child::Hold::new()?;
-    let cleared = ctx.store.clear_temporary_worktrees()?;
-    if cleared > 0 {
-        ctx.notice(format!("cleared away {cleared} that an interrupted rerun left"));
+    let mut interrupts = child::Interrupts::listen()?;
+    match ctx.store.clear_temporary_worktrees() {
+        Ok(0) => {}
+        Ok(cleared) => ctx.notice(format!("cleared away {cleared} that an interrupted rerun left")),
+        Err(error) => ctx.notice(format!("what an interrupted rerun left stays behind: {error}")),
     }
     let mut gates = Vec::new();
     for (one, why) in plans {
@@ -154,33 +158,46 @@ pub fn run(
         match why {
             Some((result, why)) => (view.result, view.why) = (result, Some(why)),
             None => {
+                go_on(&mut interrupts, one)?;
                 (talk.say)(&format!("running {}: {}", one.gate.gate, view.command));
-                let ran = run::run(ctx, picture, receipt, one, timeout)?;
-                let compared = compare::compare(ctx, one.gate, &ran)?;
-                view.result = if compared.same { "reproduced" } else { "diverged" };
-                view.why = compared.why;
-                view.diff = compared.diff;
-                view.output_compared = compared.output;
-                view.exit_code = Some(ran.exit_code);
-                view.duration_ms = Some(ran.duration_ms);
+                let ran = run::run(ctx, picture, receipt, one, timeout);
+                // Whatever it came to then, somebody wants an end of all of it.
+                go_on(&mut interrupts, one)?;
+                match ran {
+                    Ok(ran) => {
+                        let compared = compare::compare(ctx, one.gate, &ran);
+                        view.result = compared.result;
+                        view.why = compared.why;
+                        view.diff = compared.diff;
+                        view.output_compared = compared.output;
+                        view.exit_code = Some(ran.exit_code);
+                        view.duration_ms = Some(ran.duration_ms);
+                    }
+                    // What came of the others counts all the same.
+                    Err(error) => view.why = Some(format!("{error:#}")),
+                }
             }
         }
         gates.push(view);
     }
     let any = |result: &str| gates.iter().any(|gate: &GateRerun| gate.result == result);
-    let result = match (any("diverged"), any("not run")) {
-        (true, _) => "diverged",
-        (false, true) => "incomplete",
-        (false, false) => "reproduced",
+    let result = match (any("diverged"), any("not run") || any("unproven"), any("reproduced")) {
+        (true, ..) => "diverged",
+        (false, false, true) => "reproduced",
+        (false, ..) => "incomplete",
     };
     let mut rerun = Rerun { result, gates, recorded: None };
-    let ran: Vec<_> = rerun.gates.iter().filter(|gate| gate.result != "not run").collect();
-    if ctx.is_recording() && !ran.is_empty() {
-        ctx.store.set_now(ctx.env.now());
-        let detail = serde_json::json!({ "gates": ran });
-        let recorded = super::record(ctx, target, ReplayForm::Rerun, result != "diverged", &detail)?;
-        rerun.recorded = Some(recorded);
+    if !ctx.is_recording() {
+        return Ok(rerun);
     }
+    if result == "incomplete" {
+        // What is missing says neither yes nor no, and there is no third word to sign.
+        ctx.notice("this is neither a yes nor a no, so nothing was recorded");
+        return Ok(rerun);
+    }
+    ctx.store.set_now(ctx.env.now());
+    let detail = serde_json::json!({ "gates": &rerun.gates });
+    rerun.recorded = Some(super::record(ctx, target, ReplayForm::Rerun, result == "reproduced", &detail)?);
     Ok(rerun)
 }
 
@@ -195,7 +212,7 @@ fn chosen<'p>(
     for (n, step) in receipt.steps.iter().enumerate().take(asked.at + 1) {
         let entry = picture.link(&step.commit).and_then(|link| link.entry.as_ref());
         if let Some(Fact::GateChecked(gate)) = entry.map(|entry| &entry.body.fact) {
-            let directory = run::directory_of(ctx, gate)?;
+            let directory = run::directory_of(ctx, gate);
             newest.insert(&gate.gate, Recorded { n, step, gate, directory });
         }
     }
@@ -210,10 +227,7 @@ fn chosen<'p>(
         let message = format!("receipt `{}` recorded no gate `{unknown}`", receipt.id);
         return Err(user_error(message, format!("it recorded {names}")));
     }
-    let wanted = |one: &Recorded<'_>| match asked.gates {
-        [] => one.gate.result != GateResult::Skipped,
-        names => names.contains(&one.gate.gate),
-    };
+    let wanted = |one: &Recorded<'_>| asked.gates.is_empty() || asked.gates.contains(&one.gate.gate);
     let mut chosen: Vec<_> = newest.into_values().filter(wanted).collect();
     chosen.sort_by_key(|one| one.n);
     Ok(chosen)
@@ -234,6 +248,17 @@ fn check_may_run(receipt: &Receipt, asked: &Asked<'_>) -> anyhow::Result<()> {
         }
     };
     Err(UserError { message, hint: Some(hint.into()), code: 4 }.into())
+}
+
+/// Ends where somebody wanted it to.
+fn go_on(interrupts: &mut child::Interrupts, one: &Recorded<'_>) -> anyhow::Result<()> {
+    match interrupts.came() {
+        true => {
+            let message = format!("gate `{}` was interrupted", one.gate.gate);
+            Err(UserError { message, hint: Some("nothing was recorded".into()), code: 2 }.into())
+        }
+        false => Ok(()),
+    }
 }
 
 /// Shows the commands and gets a yes.
@@ -273,11 +298,17 @@ fn agree(
 }
 
 /// Why a gate is not run again: what that comes to, and the reason.
-fn why_not(ctx: &Context, one: &Recorded<'_>, rehasher: &mut Rehasher<'_>) -> Option<(&'static str, String)> {
+fn why_not(
+    ctx: &Context,
+    one: &Recorded<'_>,
+    named: bool,
+    rehasher: &mut Rehasher<'_>,
+) -> Option<(&'static str, String)> {
     let gate = one.gate;
     let not_run = |why: &str| Some(("not run", why.to_owned()));
     if gate.result == GateResult::Skipped {
-        return not_run("it was skipped, so there is nothing to compare with");
+        let why = "it was skipped, so there is nothing to compare with";
+        return Some((if named { "not run" } else { "skipped" }, why.into()));
     }
     if gate.command.is_empty() {
         return not_run("no command was recorded");
@@ -285,7 +316,7 @@ fn why_not(ctx: &Context, one: &Recorded<'_>, rehasher: &mut Rehasher<'_>) -> Op
     if gate.command.iter().any(|word| word.contains("[redacted:")) {
         return not_run("a secret was taken out of its command");
     }
-    if let Directory::Unknown(why) = one.directory {
+    if let Directory::Unknown(why) = &one.directory {
         return not_run(why);
     }
     if gate.tree == ctx.store.null_id() {

@@ -16,8 +16,8 @@ const LINE_MAX: usize = 1_000;
 
 /// What comparing gave.
 pub struct Compared {
-    /// Whether everything that could be compared is the same.
-    pub same: bool,
+    /// `reproduced`, `diverged`, or `unproven` where only exit codes could be compared, which are the same.
+    pub result: &'static str,
     /// Whether the outputs were compared.
     pub output: bool,
     /// What differs, or could not be compared.
@@ -27,11 +27,7 @@ pub struct Compared {
 }
 
 /// Compares exit codes and, as far as it is here, the recorded output with what the gate printed.
-pub(super) fn compare(ctx: &Context, gate: &GateChecked, ran: &Ran) -> anyhow::Result<Compared> {
-    let recorded = match &gate.output {
-        Some(output) => ctx.bytes_of(output)?,
-        None => None,
-    };
+pub(super) fn compare(ctx: &Context, gate: &GateChecked, ran: &Ran) -> Compared {
     let mut why = Vec::new();
     if ran.timed_out {
         why.push("it was ended, as its time was up".to_owned());
@@ -40,25 +36,39 @@ pub(super) fn compare(ctx: &Context, gate: &GateChecked, ran: &Ran) -> anyhow::R
     if !same_code {
         why.push(format!("exit code {} where {} was recorded", ran.exit_code, gate.exit_code));
     }
-    let Some(recorded) = recorded else {
-        why.push(match &gate.output {
-            Some(_) => "the recorded output is withheld, so only exit codes were compared".to_owned(),
-            None => "no output was recorded, so only exit codes were compared".to_owned(),
-        });
-        let same = same_code && !ran.timed_out;
-        return Ok(Compared { same, output: false, why: Some(why.join("; ")), diff: None });
+    let outputs = outputs(ctx, gate, ran);
+    let diff = match &outputs {
+        Ok((before, now)) if before != now => {
+            why.push("another output than was recorded".to_owned());
+            Some(difference(before, now))
+        }
+        Ok(_) => None,
+        Err(reason) => {
+            why.push(format!("{reason}, so only exit codes were compared"));
+            None
+        }
     };
-    let (before, now) = alike(ctx, &recorded, ran)?;
-    let same_output = before == now;
-    if !same_output {
-        why.push("another output than was recorded".to_owned());
+    if outputs.is_ok() && ran.truncated {
+        why.push("of output this long only the beginning and the end are kept and were compared".to_owned());
     }
-    Ok(Compared {
-        same: same_code && same_output && !ran.timed_out,
-        output: true,
-        why: (!why.is_empty()).then(|| why.join("; ")),
-        diff: (!same_output).then(|| difference(&before, &now)),
-    })
+    let result = match (same_code && diff.is_none() && !ran.timed_out, &outputs) {
+        (false, _) => "diverged",
+        (true, Ok(_)) => "reproduced",
+        (true, Err(_)) => "unproven",
+    };
+    let why = (!why.is_empty()).then(|| why.join("; "));
+    Compared { result, output: outputs.is_ok(), why, diff }
+}
+
+/// The output as it was recorded and as it is now, to be held against each other; or why that cannot be.
+fn outputs(ctx: &Context, gate: &GateChecked, ran: &Ran) -> Result<(String, String), String> {
+    let Some(output) = &gate.output else { return Err("no output was recorded".into()) };
+    let recorded = match ctx.bytes_of(output) {
+        Ok(Some(recorded)) => recorded,
+        Ok(None) => return Err("the recorded output is withheld".into()),
+        Err(error) => return Err(format!("the recorded output cannot be read: {error:#}")),
+    };
+    alike(ctx, &recorded, ran).map_err(|error| format!("the outputs cannot be compared: {error:#}"))
 }
 
 /// Both outputs without what differs from one run to the next.

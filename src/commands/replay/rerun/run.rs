@@ -8,8 +8,8 @@ use anyhow::Context as _;
 
 use super::{Directory, Recorded};
 use crate::child;
+use crate::commands::Context;
 use crate::commands::verify::Picture;
-use crate::commands::{Context, UserError};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::GateChecked;
 use crate::domain::fold::Receipt;
@@ -25,6 +25,8 @@ pub(super) struct Ran {
     pub timed_out: bool,
     /// What it printed.
     pub output: Vec<u8>,
+    /// Whether that is its beginning and its end alone.
+    pub truncated: bool,
     /// Where the top of the working tree was, in every spelling.
     pub tops: Vec<String>,
 }
@@ -78,6 +80,8 @@ pub(super) fn run(
         // What the gate does is no work of its own, and `replay.checked` records it.
         env: vec![("GIT_RECEIPT".into(), "off".into())],
         no_input: true,
+        // The folder goes away with the gate, so whatever the gate started goes as well.
+        own_group: true,
         ..Default::default()
     };
     let ran = child::run(command, &mut std::io::sink(), &mut std::io::sink());
@@ -86,15 +90,12 @@ pub(super) fn run(
         ctx.notice(format!("a temporary worktree stays behind: {error}"));
     }
     match ran {
-        Ok(outcome) if outcome.interrupted => {
-            let message = format!("gate `{}` was interrupted", gate.gate);
-            Err(UserError { message, hint: Some("nothing was recorded".into()), code: 2 }.into())
-        }
         Ok(outcome) => Ok(Ran {
             exit_code: i64::from(outcome.exit.code()),
             duration_ms: outcome.duration.as_millis() as u64,
             timed_out: outcome.timed_out,
             output: outcome.output.bytes,
+            truncated: outcome.output.truncated,
             tops,
         }),
         // As a shell would tell it: that the program is not here is how the gate ended.
@@ -103,6 +104,7 @@ pub(super) fn run(
             duration_ms: 0,
             timed_out: false,
             output: format!("{error}\n").into_bytes(),
+            truncated: false,
             tops,
         }),
         Err(error) => Err(error.into()),
@@ -124,19 +126,21 @@ fn head_for(ctx: &Context, picture: &Picture, receipt: &Receipt, one: &Recorded<
 }
 
 /// Where a gate ran, as its `environment` says.
-pub(super) fn directory_of(ctx: &Context, gate: &GateChecked) -> anyhow::Result<Directory> {
-    let Some(environment) = &gate.environment else { return Ok(Directory::Top) };
-    let Some(bytes) = ctx.bytes_of(environment)? else {
-        return Ok(Directory::Unknown("what says where it ran is withheld"));
+pub(super) fn directory_of(ctx: &Context, gate: &GateChecked) -> Directory {
+    let Some(environment) = &gate.environment else { return Directory::Top };
+    let bytes = match ctx.bytes_of(environment) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Directory::Unknown("what says where it ran is withheld".into()),
+        Err(error) => return Directory::Unknown(format!("what says where it ran cannot be read: {error:#}")),
     };
     let said = serde_json::from_slice::<serde_json::Value>(&bytes).unwrap_or_default();
     let Some(directory) = said.get("directory").and_then(serde_json::Value::as_str) else {
-        return Ok(Directory::Top);
+        return Directory::Top;
     };
     let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', '\0']);
     match directory.split('/').all(plain) {
-        true => Ok(Directory::Below(directory.to_owned())),
-        false => Ok(Directory::Unknown("where it ran is no folder below the top")),
+        true => Directory::Below(directory.to_owned()),
+        false => Directory::Unknown("where it ran is no folder below the top".into()),
     }
 }
 
@@ -147,10 +151,7 @@ fn inside(top: &Path, directory: &Directory) -> anyhow::Result<PathBuf> {
     let (real, real_top) = (std::fs::canonicalize(&path), std::fs::canonicalize(top));
     match (real, real_top) {
         (Ok(real), Ok(real_top)) if real.starts_with(&real_top) && real.is_dir() => Ok(path),
-        _ => Err(crate::commands::user_error(
-            format!("the tree has no folder `{folder}` for the gate to run in"),
-            "`git receipt log R --kind gate.checked` shows what was recorded",
-        )),
+        _ => anyhow::bail!("the tree has no folder `{folder}` for it to run in"),
     }
 }
 
