@@ -12,7 +12,7 @@ use super::evidence::Known;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Body;
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{GateChecked, GateResult};
+use crate::domain::fact::data::GateChecked;
 use crate::domain::fact::values::Content;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{Oid, ReceiptId};
@@ -386,7 +386,7 @@ fn view(gate: &GateChecked, receipt: ReceiptId, at: Moment, on_commit: bool) -> 
         at,
         gate: gate.gate.clone(),
         result: gate.result.to_string(),
-        unproven: gate.output.is_none() && gate.result != GateResult::Skipped,
+        unproven: gate.is_unproven(),
         on_commit,
     }
 }
