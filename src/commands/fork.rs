@@ -12,7 +12,7 @@ use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Base, ReceiptOpened};
-use crate::domain::fold::Receipt;
+use crate::domain::fold::{DEEPEST, Origin, Receipt};
 use crate::domain::ids::Oid;
 
 /// Open a receipt that continues from an entry of another one, and print its id
@@ -80,6 +80,15 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
         let message = format!("receipt `{}` is of an unknown signer, so nothing of it counts", receipt.id);
         let hint = "`git receipt key trust` lists the key once you know whose it is";
         return Err(UserError { message, hint: Some(hint.into()), code: 4 }.into());
+    }
+    if receipt.origin.as_ref().is_some_and(|origin| origin.depth >= DEEPEST) {
+        return Err(user_error(
+            format!(
+                "receipt `{}` has {DEEPEST} receipts before it already, each forked from another",
+                receipt.id
+            ),
+            "`git receipt open` begins anew",
+        ));
     }
     let steps = &receipt.steps[..=n_of(receipt, args.at)?];
     let entry = steps[args.at].entry;
@@ -149,7 +158,7 @@ fn summary_of(picture: &Picture, receipt: &Receipt) -> String {
 /// The newest files up to a receipt's own entry `at`: what it started from, a snapshot, or a commit that it made or was
 /// bound to, or that took the place of such a one.
 fn files_at(ctx: &Context, picture: &Picture, receipt: &Receipt, at: usize) -> anyhow::Result<Files> {
-    let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps);
+    let inherited = receipt.origin.iter().flat_map(Origin::steps);
     let mut commit = None;
     let mut tree = Tree::Unknown;
     for step in inherited.chain(&receipt.steps[..=at]) {

@@ -43,14 +43,20 @@ fn schema_of<R: Report>() -> String {
 /// Never in practice: every report has a JSON form.
 pub fn json<R: Report>(report: &R) -> anyhow::Result<String> {
     let document = Document { schema: schema_of::<R>(), report };
-    Ok(escape_invisible(&serde_json::to_string(&document)?) + "\n")
+    let mut json = serde_json::to_string(&document)?;
+    // A long document is not copied for nothing.
+    if json.chars().any(is_escaped) {
+        json = escape_invisible(&json);
+    }
+    json.push('\n');
+    Ok(json)
 }
 
 /// Writes characters that could steer a terminal or reorder text as JSON escapes; they occur in strings only.
 pub fn escape_invisible(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
-        if super::ui::is_invisible(c) || c.is_control() {
+        if is_escaped(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 escaped.push_str(&format!("\\u{unit:04x}"));
@@ -60,6 +66,10 @@ pub fn escape_invisible(json: &str) -> String {
         }
     }
     escaped
+}
+
+fn is_escaped(c: char) -> bool {
+    super::ui::is_invisible(c) || c.is_control()
 }
 
 /// One object a line: the elements of the report's list, or the report itself where it has none.
