@@ -12,7 +12,7 @@ use super::verify::Picture;
 use super::{Context, Report, UserError, user_error};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Base, ReceiptOpened};
-use crate::domain::fold::Receipt;
+use crate::domain::fold::{DEEPEST, Origin, Receipt};
 use crate::domain::ids::Oid;
 
 /// Open a receipt that continues from an entry of another one, and print its id
@@ -62,7 +62,7 @@ impl Report for Forked {
 }
 
 /// The files of a receipt at some entry.
-struct Standing {
+struct Files {
     commit: Oid,
     tree: Oid,
 }
@@ -81,17 +81,26 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
         let hint = "`git receipt key trust` lists the key once you know whose it is";
         return Err(UserError { message, hint: Some(hint.into()), code: 4 }.into());
     }
+    if receipt.origin.as_ref().is_some_and(|origin| origin.depth >= DEEPEST) {
+        return Err(user_error(
+            format!(
+                "receipt `{}` has {DEEPEST} receipts before it already, each forked from another",
+                receipt.id
+            ),
+            "`git receipt open` begins anew",
+        ));
+    }
     let steps = &receipt.steps[..=n_of(receipt, args.at)?];
     let entry = steps[args.at].entry;
     let summary = match &args.summary {
         Some(summary) => summary.clone(),
         None => summary_of(&picture, receipt),
     };
-    let standing = match args.worktree {
-        Some(_) => Some(standing(ctx, &picture, receipt, args.at)?),
+    let files = match args.worktree {
+        Some(_) => Some(files_at(ctx, &picture, receipt, args.at)?),
         None => None,
     };
-    let base = match &standing {
+    let base = match &files {
         Some(at) => {
             let tree = ctx.store.tree_of(at.commit)?.unwrap_or(at.tree);
             Some(Base { commit: at.commit, tree, branch: None, dirty: tree != at.tree })
@@ -101,7 +110,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
     };
     let fact =
         ReceiptOpened { forked_from: Some(entry), ..ReceiptOpened::of(summary.clone(), summary, base) };
-    let made = match (&args.worktree, &standing) {
+    let made = match (&args.worktree, &files) {
         (Some(path), Some(at)) => {
             let path = std::path::absolute(ctx.env.directory.join(path))?;
             ctx.store.new_worktree(&path, at.commit, at.tree)?;
@@ -133,8 +142,8 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Forked> {
         forked_from: receipt.id.to_string(),
         entry: format!("{}@{}", entry.chain, entry.seq),
         worktree: made.map(|path| path.display().to_string()),
-        commit: standing.as_ref().map(|at| at.commit.to_hex()),
-        tree: standing.as_ref().map(|at| at.tree.to_hex()),
+        commit: files.as_ref().map(|at| at.commit.to_hex()),
+        tree: files.as_ref().map(|at| at.tree.to_hex()),
     })
 }
 
@@ -147,40 +156,67 @@ fn summary_of(picture: &Picture, receipt: &Receipt) -> String {
 }
 
 /// The newest files up to a receipt's own entry `at`: what it started from, a snapshot, or a commit that it made or was
-/// bound to.
-fn standing(ctx: &Context, picture: &Picture, receipt: &Receipt, at: usize) -> anyhow::Result<Standing> {
-    let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps);
-    let (mut commit, mut tree) = (None, None);
+/// bound to, or that took the place of such a one.
+fn files_at(ctx: &Context, picture: &Picture, receipt: &Receipt, at: usize) -> anyhow::Result<Files> {
+    let inherited = receipt.origin.iter().flat_map(Origin::steps);
+    let mut commit = None;
+    let mut tree = Tree::Unknown;
     for step in inherited.chain(&receipt.steps[..=at]) {
         let entry = picture.link(&step.commit).and_then(|link| link.entry.as_ref());
-        let (new_commit, new_tree) = match entry.map(|entry| &entry.body.fact) {
-            Some(Fact::ReceiptOpened(opened)) => match &opened.base {
-                Some(base) => (Some(base.commit), base.tree),
-                None => continue,
-            },
-            Some(Fact::SnapshotTaken(snapshot)) => (commit, snapshot.worktree),
-            Some(Fact::LinesApplied(applied)) => (Some(applied.commit), applied.tree),
-            Some(Fact::CommitBound(bound)) => (Some(bound.commit), bound.tree),
-            _ => continue,
-        };
-        (commit, tree) = (new_commit, Some(new_tree));
+        match entry.map(|entry| &entry.body.fact) {
+            Some(Fact::ReceiptOpened(opened)) => {
+                if let Some(base) = &opened.base {
+                    (commit, tree) = (Some(base.commit), Tree::OfCommit(Some(base.tree)));
+                }
+            }
+            Some(Fact::SnapshotTaken(snapshot)) => tree = Tree::OfSnapshot(snapshot.worktree),
+            Some(Fact::LinesApplied(applied)) => {
+                (commit, tree) = (Some(applied.commit), Tree::OfCommit(Some(applied.tree)));
+            }
+            Some(Fact::CommitBound(bound)) => {
+                (commit, tree) = (Some(bound.commit), Tree::OfCommit(Some(bound.tree)));
+            }
+            // Without a commit it was proposed only, and what landed of that says so itself.
+            Some(Fact::RollbackApplied(rolled)) if rolled.commit.is_some() => {
+                (commit, tree) = (rolled.commit, Tree::OfCommit(Some(rolled.to_tree)));
+            }
+            // Of several that were rewritten the newest stays it. What its tree is only the new commit says.
+            Some(Fact::CommitRebound(rebound)) if commit == Some(rebound.from) => {
+                (commit, tree) = (Some(rebound.to), Tree::OfCommit(None));
+            }
+            _ => {}
+        }
     }
-    let (Some(commit), Some(tree)) = (commit, tree) else {
-        return Err(user_error(
+    let unknown = || {
+        user_error(
             format!("receipt `{}` does not say what it started from", receipt.id),
             "fork it without `--worktree`",
-        ));
+        )
     };
-    let absent = |what: &str, oid: Oid| {
-        let message = format!("{what} `{oid}` is not here");
-        let hint = "snapshots stay in the clone that made them unless `receipt.share` is `all`";
-        UserError { message, hint: Some(hint.into()), code: 4 }
+    let absent = |message: String, hint: &str| UserError { message, hint: Some(hint.into()), code: 4 };
+    let commit = commit.ok_or_else(unknown)?;
+    let there = ctx.store.tree_of(commit)?.ok_or_else(|| {
+        let hint =
+            "`git fetch` brings it where a branch of the other side has it; git drops commits that none has";
+        absent(format!("commit `{commit}` is not here"), hint)
+    })?;
+    let (tree, hint) = match tree {
+        Tree::Unknown => return Err(unknown()),
+        Tree::OfSnapshot(tree) => {
+            (tree, "snapshots stay in the clone that made them unless `receipt.share` is `all`")
+        }
+        Tree::OfCommit(tree) => (tree.unwrap_or(there), "`git fsck` lists what this repository lacks"),
     };
-    if ctx.store.tree_of(commit)?.is_none() {
-        return Err(absent("commit", commit).into());
-    }
     if tree != ctx.store.empty_tree() && !ctx.store.has_object(tree) {
-        return Err(absent("tree", tree).into());
+        return Err(absent(format!("tree `{tree}` is not here"), hint).into());
     }
-    Ok(Standing { commit, tree })
+    Ok(Files { commit, tree })
+}
+
+/// Which tree the files are.
+enum Tree {
+    Unknown,
+    /// A commit's, as the entry states it; the commit's own where that states none.
+    OfCommit(Option<Oid>),
+    OfSnapshot(Oid),
 }

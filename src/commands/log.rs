@@ -249,7 +249,7 @@ fn describe(fact: &Fact, title: &str) -> (String, Option<String>, Option<u64>) {
             (format!("{} {title}", call.tool), Some(call.status.to_string()), call.duration_ms)
         }
         Fact::GateChecked(gate) => {
-            let unproven = if gate.output.is_none() { " (unproven)" } else { "" };
+            let unproven = if gate.is_unproven() { " (unproven)" } else { "" };
             (gate.gate.clone(), Some(format!("{}{unproven}", gate.result)), Some(gate.duration_ms))
         }
         Fact::ReceiptClosed(closed) => (title.to_owned(), Some(closed.status.to_string()), None),

@@ -108,15 +108,15 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Shown> {
         true => Some(lines_of(ctx, &picture, receipt)?),
         false => None,
     };
-    let views = |steps: &[Step]| {
-        let links = steps.iter().filter_map(|step| picture.link(&step.commit));
+    let views = |steps: &mut dyn Iterator<Item = &Step>| {
+        let links = steps.filter_map(|step| picture.link(&step.commit));
         links.filter_map(|link| super::log::view(link, &picture, &trust)).collect::<Vec<_>>()
     };
     Ok(Shown {
         task,
         retrievals: all.iter().filter(|fact| matches!(fact, Fact::RetrievalMade(_))).count() as u64,
-        inherited: receipt.origin.as_ref().map(|origin| views(&origin.steps)).unwrap_or_default(),
-        steps: views(&receipt.steps),
+        inherited: receipt.origin.as_ref().map(|origin| views(&mut origin.steps())).unwrap_or_default(),
+        steps: views(&mut receipt.steps.iter()),
         summary,
         lines,
         instead,

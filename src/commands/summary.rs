@@ -9,8 +9,8 @@ use super::proposal::{Loaded, sensitive_marks};
 use super::trust::TrustSet;
 use super::verify::Picture;
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::CloseStatus;
-use crate::domain::fold::{Origin, ProposalState, Receipt, Rollback, Work};
+use crate::domain::fact::data::{CloseStatus, Proposal};
+use crate::domain::fold::{LineStates, Origin, Receipt, Rollback, Work};
 use crate::domain::ids::Timestamp;
 use crate::domain::money::Sums;
 use crate::store::Store;
@@ -108,7 +108,7 @@ pub fn rollbacks(rollbacks: &[Rollback], picture: &Picture) -> Vec<RollbackView>
 /// The entry that a fork continues from.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OriginView {
-    /// The receipt that holds it; nothing where that is not here.
+    /// The receipt that holds it; nothing where that is not here, or is an unknown signer's and this one counts.
     pub receipt: Option<String>,
     /// The chain.
     pub chain: String,
@@ -127,7 +127,7 @@ impl From<&Origin> for OriginView {
             chain: origin.entry.chain.to_string(),
             seq: origin.entry.seq,
             digest: origin.entry.digest.to_string(),
-            entries: origin.steps.len() as u64,
+            entries: origin.steps().count() as u64,
         }
     }
 }
@@ -249,7 +249,7 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         let sensitive = Loaded::read(store, &proposal.made)
             .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
             .unwrap_or_default();
-        summary.proposal = Some(ProposalView { sensitive, ..standing_of(proposal) });
+        summary.proposal = Some(ProposalView { sensitive, ..standing_of(&proposal.made, lines) });
     }
     summary.spent = money(work.spent);
     summary.charged = money(work.charged);
@@ -281,16 +281,17 @@ pub fn usage_of(work: &Work) -> Vec<Usage> {
 }
 
 /// Where a proposal stands, without the files that deserve a second look.
-pub fn standing_of(proposal: &ProposalState) -> ProposalView {
+pub fn standing_of(made: &Proposal, lines: &LineStates) -> ProposalView {
+    let count = made.lines.count;
     ProposalView {
-        revision: proposal.made.revision,
-        state: proposal.stage().as_str(),
-        count: proposal.made.lines.count,
-        files: proposal.made.lines.files,
-        pending: proposal.pending().to_string(),
-        accepted: proposal.lines.accepted.to_string(),
-        rejected: proposal.lines.rejected.to_string(),
-        applied: proposal.lines.applied.to_string(),
+        revision: made.revision,
+        state: lines.stage(count).as_str(),
+        count,
+        files: made.lines.files,
+        pending: lines.pending(count).to_string(),
+        accepted: lines.accepted.to_string(),
+        rejected: lines.rejected.to_string(),
+        applied: lines.applied.to_string(),
         sensitive: BTreeMap::new(),
     }
 }

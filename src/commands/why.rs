@@ -7,12 +7,14 @@ use serde::Serialize;
 
 use super::blame::attribute::Claim;
 use super::blame::edits::writers;
+use super::blame::forked::First;
 use super::blame::{ClaimView, CommitView, LineView, Looked, ReceiptView, look};
 use super::evidence::Known;
+use super::summary::OriginView;
 use super::{Context, Report, user_error};
 use crate::domain::entry::Body;
 use crate::domain::fact::Fact;
-use crate::domain::fact::data::{GateChecked, GateResult};
+use crate::domain::fact::data::{GateChecked, RetrievalMade};
 use crate::domain::fact::values::Content;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{Oid, ReceiptId};
@@ -65,6 +67,27 @@ pub struct Story {
     pub decisions: Vec<DecisionView>,
     /// What ties the receipt to commits.
     pub bindings: Vec<BindingView>,
+    /// What the receipt continues from, where it is a fork.
+    pub forked_from: Option<OriginView>,
+    /// Where it took the line over as it was: what the receipt tells that proposed it first.
+    pub origin: Option<OriginStory>,
+}
+
+/// What a receipt tells of a line that a fork took over.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OriginStory {
+    /// The receipt.
+    pub receipt: ReceiptView,
+    /// The line's number in its proposal.
+    pub number: u64,
+    /// What was asked, where that is here.
+    pub task: Option<String>,
+    /// The entry that wrote the line: the call, else the proposal.
+    pub wrote: Option<Moment>,
+    /// What was looked up before that, the newest last.
+    pub retrievals: Vec<RetrievalView>,
+    /// The checks of this receipt after that.
+    pub gates: Vec<GateView>,
 }
 
 /// An entry of a receipt.
@@ -188,7 +211,13 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Explained> {
             let receipt = receipts.iter().find(|receipt| receipt.receipt == shown.receipt);
             if let (Some(view), Some(receipt)) = (receipt, known.picture.folded.receipt(claim.receipt)) {
                 let telling = Telling { ctx, known, looked: &looked, receipt, tree };
-                stories.push(telling.story(claim, view.clone(), shown.clone())?);
+                let mut story = telling.story(claim, view.clone(), shown.clone())?;
+                story.origin = looked.first(claim).and_then(|first| {
+                    let before = known.picture.folded.receipt(first.receipt)?;
+                    let view = receipts.iter().find(|view| view.receipt == before.id.to_string())?;
+                    Some(Telling { receipt: before, ..telling }.origin(first, view.clone()))
+                });
+                stories.push(story);
             }
         }
     }
@@ -253,27 +282,60 @@ impl<'a> Telling<'a> {
             gates: Vec::new(),
             decisions: self.decisions(claim),
             bindings: Vec::new(),
+            forked_from: self.receipt.origin.as_ref().map(OriginView::from),
+            origin: None,
         };
         for (step, body) in self.bodies(self.receipt) {
             let Some(at) = self.moment(self.receipt, step) else { continue };
             match &body.fact {
                 Fact::ReceiptOpened(opened) => story.task = self.text(&opened.task),
                 Fact::RetrievalMade(made) if wrote.is_none_or(|wrote| step < wrote) => {
-                    let sources = made.sources.iter().filter_map(|source| {
-                        source.path.as_ref().map(ToString::to_string).or_else(|| source.uri.clone())
-                    });
-                    story.retrievals.push(RetrievalView {
-                        at,
-                        tool: made.tool.clone(),
-                        query: self.text(&made.query),
-                        sources: sources.collect(),
-                    });
+                    story.retrievals.push(self.retrieval(made, at));
                 }
                 fact => story.bindings.extend(self.binding(fact, &at, claim)),
             }
         }
         story.gates = self.gates(wrote);
         Ok(story)
+    }
+
+    /// What the receipt tells of a line of its proposal that a fork took over.
+    fn origin(&self, first: &First, view: ReceiptView) -> OriginStory {
+        let proposed = || self.receipt.steps.iter().position(|step| step.entry == first.entry);
+        let place = (&first.path, first.blob);
+        let found = writers(&self.ctx.store, &self.known.picture, self.receipt, place, &[first.line]);
+        let wrote = found.into_iter().flatten().next().or_else(proposed);
+        let mut story = OriginStory {
+            receipt: view,
+            number: first.number,
+            task: None,
+            wrote: wrote.and_then(|step| self.moment(self.receipt, step)),
+            retrievals: Vec::new(),
+            gates: Vec::new(),
+        };
+        for (step, body) in self.bodies(self.receipt) {
+            let Some(at) = self.moment(self.receipt, step) else { continue };
+            match &body.fact {
+                Fact::ReceiptOpened(opened) => story.task = self.text(&opened.task),
+                Fact::RetrievalMade(made) if wrote.is_none_or(|wrote| step < wrote) => {
+                    story.retrievals.push(self.retrieval(made, at));
+                }
+                Fact::GateChecked(gate) if wrote.is_some_and(|wrote| step > wrote) => {
+                    let on_commit = Some(gate.tree) == self.tree;
+                    story.gates.push(view_of(gate, self.receipt.id, at, on_commit));
+                }
+                _ => {}
+            }
+        }
+        story
+    }
+
+    fn retrieval(&self, made: &RetrievalMade, at: Moment) -> RetrievalView {
+        let sources = made.sources.iter().filter_map(|source| {
+            source.path.as_ref().map(ToString::to_string).or_else(|| source.uri.clone())
+        });
+        let query = self.text(&made.query);
+        RetrievalView { at, tool: made.tool.clone(), query, sources: sources.collect() }
     }
 
     /// A text of the receipt; one that is damaged is as good as withheld here, and `verify` names it.
@@ -372,7 +434,7 @@ impl<'a> Telling<'a> {
                 if (later || on_commit)
                     && let Some(at) = self.moment(receipt, step)
                 {
-                    gates.push(view(gate, receipt.id, at, on_commit));
+                    gates.push(view_of(gate, receipt.id, at, on_commit));
                 }
             }
         }
@@ -380,13 +442,13 @@ impl<'a> Telling<'a> {
     }
 }
 
-fn view(gate: &GateChecked, receipt: ReceiptId, at: Moment, on_commit: bool) -> GateView {
+fn view_of(gate: &GateChecked, receipt: ReceiptId, at: Moment, on_commit: bool) -> GateView {
     GateView {
         receipt: receipt.to_string(),
         at,
         gate: gate.gate.clone(),
         result: gate.result.to_string(),
-        unproven: gate.output.is_none() && gate.result != GateResult::Skipped,
+        unproven: gate.is_unproven(),
         on_commit,
     }
 }

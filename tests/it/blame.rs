@@ -699,6 +699,57 @@ fn why_finds_the_edit_behind_an_accepted_line() {
 }
 
 #[test]
+fn a_line_that_a_fork_left_as_it_was_is_the_origins_and_one_that_it_changed_is_not() {
+    let repo = ten();
+    let (base, after) = (ten_lines(&[]), ten_lines(&[4, 6]));
+    let robots = edited(&repo, "work", &[(&base, &after)]);
+    write(&repo.path, "a.txt", &after);
+    repo.receipt(&["run", "--gate", "test", "--receipt", &robots, "--", "grep", "-q", "was", "a.txt"]);
+    repo.receipt(&["propose", "--receipt", &robots, "-m", "Shout"]);
+    repo.git(&["checkout", "-q", "a.txt"]);
+    // As a reviewer's edited line does: a receipt of one's own from the proposal, with one line put differently.
+    let at = repo.json(&["show", &robots]).0["steps"].as_array().unwrap().len() - 1;
+    let fork = repo.receipt(&["fork", &robots, "--at", &at.to_string(), "-m", "Shout (edited)"]);
+    let changed = after.replace("line 6 was here", "line six was here");
+    write(&repo.path, "a.txt", &changed);
+    repo.receipt(&["propose", "--receipt", &fork, "-m", "Shout (edited)"]);
+    repo.receipt(&["accept", &fork]);
+
+    let lines = blame(&repo, &["a.txt"]);
+    assert_told(&lines, &[(4, &fork, "commit", 1), (6, &fork, "commit", 2)]);
+    let (kept, put) = (&lines[3]["receipts"][0], &lines[5]["receipts"][0]);
+    assert_eq!(kept["origin"], json!({"receipt": robots, "number": 1}));
+    assert_eq!(put["origin"], Value::Null);
+    assert_eq!(kept["accepted_by"], put["accepted_by"], "who accepted it stays");
+    let (report, _) = repo.json(&["blame", "a.txt"]);
+    let named: Vec<_> = report["receipts"].as_array().unwrap().iter().map(|one| &one["receipt"]).collect();
+    assert_eq!(named, [robots.as_str(), fork.as_str()]);
+    let text = repo.receipt(&["blame", "a.txt"]);
+    let rows: Vec<&str> = text.lines().collect();
+    assert!(rows[3].contains("robot m-1") && !rows[5].contains("robot"), "{text}");
+    let porcelain = repo.receipt(&["blame", "--porcelain", "a.txt"]);
+    let headers =
+        [&format!("receipt-origin {robots}\nreceipt-origin-line 1\n"), "receipt-origin-agent robot\n"];
+    assert!(headers.iter().all(|header| porcelain.matches(header).count() == 1), "{porcelain}");
+
+    let (story, _) = repo.json(&["why", "a.txt:4"]);
+    let told = &story["stories"][0];
+    assert_eq!(told["forked_from"]["receipt"], robots.as_str());
+    let origin = &told["origin"];
+    assert_eq!((&origin["receipt"]["agent"], &origin["number"]), (&"robot".into(), &1.into()));
+    assert_eq!(origin["wrote"]["kind"], "tool.called");
+    assert_eq!(origin["retrievals"][0]["query"], "where is work");
+    assert_eq!(origin["gates"][0]["gate"], "test", "{story:#}");
+    let text = repo.receipt(&["why", "a.txt:4"]);
+    assert!(text.contains("where is work") && text.contains("with robot m-1"), "{text}");
+    // The line that was put differently has its own story, and says where the receipt came from.
+    let (story, _) = repo.json(&["why", "a.txt:6"]);
+    assert_eq!(story["stories"][0]["origin"], Value::Null);
+    assert_eq!(story["stories"][0]["forked_from"]["receipt"], robots.as_str());
+    assert!(repo.receipt(&["why", "a.txt:6"]).contains(&format!("forked   from {robots}")));
+}
+
+#[test]
 fn what_is_not_there_is_said_with_what_helps() {
     let repo = ten();
     std::fs::write(repo.path.join("binary"), b"a\0b\nc\n").unwrap();

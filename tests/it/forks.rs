@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{PROGRAM, TestRepo, check, said, write};
+use crate::support::{PROGRAM, TestRepo, check, read, said, write};
 
 /// A receipt with a gate (entry 1), a snapshot (2), a remark (3) and a proposal (4).
 fn worked() -> (TestRepo, String) {
@@ -292,4 +292,56 @@ fn a_fork_by_somebody_else_cites_what_it_continues_from() {
     assert_eq!(shown["inherited"].as_array().unwrap().len(), 3, "{shown:#}");
     let verdict: Value = serde_json::from_str(&bob(&["--json", "verify"])).unwrap();
     assert_eq!(verdict["clean"], true, "{verdict:#}");
+}
+
+#[test]
+fn a_worktree_stands_on_what_a_rollback_made_and_on_what_took_a_commits_place() {
+    let repo = TestRepo::new();
+    repo.git(&["config", "user.email", "ann@example.com"]);
+    repo.receipt(&["key", "new", "--person"]);
+    let old = read(&repo, "file");
+    write(&repo.path, "file", "changed\n");
+    let receipt = repo.receipt(&["propose", "-m", "Change"]);
+    repo.receipt(&["accept", &receipt]);
+    let back = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "file"), old);
+    let last = |receipt: &str| repo.json(&["show", receipt]).0["steps"].as_array().unwrap().len() - 1;
+    let forked = |receipt: &str, at: usize, name: &str| {
+        let place = repo.folder.path().join(name);
+        let args = ["fork", receipt, "--at", &at.to_string(), "--worktree", place.to_str().unwrap()];
+        repo.receipt(&args);
+        (std::fs::read_to_string(place.join("file")).unwrap(), repo.git_in(&place, &["rev-parse", "HEAD"]))
+    };
+    assert_eq!(forked(&back, last(&back), "after"), (old, repo.git(&["rev-parse", "HEAD"])));
+
+    // An amend of what is bound, with more in it.
+    let landed = repo.receipt(&["open", "-m", "By hand"]);
+    write(&repo.path, "file", "one\n");
+    repo.git(&["commit", "-qam", "One"]);
+    repo.receipt(&["bind", &landed, "HEAD"]);
+    let bound = last(&landed);
+    let before = repo.git(&["rev-parse", "HEAD"]);
+    write(&repo.path, "file", "two\n");
+    repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    let after = repo.git(&["rev-parse", "HEAD"]);
+    let line = serde_json::json!({"kind": "commit.rebound", "data": {
+        "from": format!("sha1:{before}"), "to": format!("sha1:{after}"), "how": "amend",
+    }});
+    write(repo.folder.path(), "line.jsonl", &format!("{line}\n"));
+    let path = repo.folder.path().join("line.jsonl");
+    repo.receipt(&["record", "--receipt", &landed, path.to_str().unwrap()]);
+    assert_eq!(forked(&landed, bound, "before-amend"), ("one\n".into(), before.clone()));
+    assert_eq!(forked(&landed, last(&landed), "after-amend"), ("two\n".into(), after));
+
+    // A commit that is gone is not a matter of snapshots.
+    repo.git(&["worktree", "remove", "--force", repo.folder.path().join("before-amend").to_str().unwrap()]);
+    repo.git(&["reflog", "expire", "--expire=now", "--all"]);
+    repo.git(&["gc", "-q", "--prune=now"]);
+    let place = repo.folder.path().join("gone");
+    let at = bound.to_string();
+    let args = ["fork", &landed, "--at", &at, "--worktree", place.to_str().unwrap()];
+    let gone = repo.try_receipt(&args);
+    assert_eq!(gone.status.code(), Some(4), "{}", said(&gone));
+    assert!(said(&gone).contains("is not here") && said(&gone).contains("git fetch"), "{}", said(&gone));
+    assert!(!said(&gone).contains("snapshots"), "{}", said(&gone));
 }

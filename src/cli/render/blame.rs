@@ -1,9 +1,10 @@
 //! Lines and where they come from, for people.
 
 use super::Render;
+use super::replay::origin_words;
 use crate::cli::ui::{Text, safe};
 use crate::commands::blame::{Blamed, ClaimView, CommitView, LineView, ReceiptView, UNCOMMITTED};
-use crate::commands::why::{Explained, Moment, Story};
+use crate::commands::why::{Explained, GateView, Moment, OriginStory, RetrievalView, Story};
 
 /// What a column may take at most; the longest names are cut.
 const WIDEST: usize = 32;
@@ -47,13 +48,13 @@ impl Render for Blamed {
 impl Blamed {
     /// Commit, author and day, receipt, agent, who accepted it.
     fn columns(&self, line: &LineView) -> [String; 5] {
-        let commit = line.commit.as_ref().and_then(|id| self.commits.iter().find(|one| one.commit == *id));
+        let commit = line.commit.as_ref().and_then(|id| self.commit(id));
         let (id, author) = match commit {
             Some(commit) => (short(commit), format!("{} {}", cut(&commit.author), day(&commit.time))),
             None => ("not committed".into(), String::new()),
         };
         let receipt = line.receipts.first();
-        let view = receipt.and_then(|claim| self.receipt(claim));
+        let view = receipt.and_then(|claim| self.receipt(claim.worked()));
         [
             id,
             author,
@@ -61,10 +62,6 @@ impl Blamed {
             view.map(|view| cut(&agent(view))).unwrap_or_default(),
             receipt.map(|claim| cut(&claim.accepted_by.join(", "))).unwrap_or_default(),
         ]
-    }
-
-    fn receipt(&self, claim: &ClaimView) -> Option<&ReceiptView> {
-        self.receipts.iter().find(|receipt| receipt.receipt == claim.receipt)
     }
 }
 
@@ -160,44 +157,10 @@ impl Story {
         if let Some(from) = &claim.carried_from {
             text.line(format!("         carried over from {from}"));
         }
-        let owner = receipt.principal.as_deref().unwrap_or(&receipt.owner);
-        let agent = agent(receipt);
-        let with = if agent.is_empty() { String::new() } else { format!(", with {}", safe(&agent)) };
-        text.line(format!("by       {}{with}; {}", safe(owner), receipt.state));
-        let task = self.task.as_deref().unwrap_or("(withheld)");
-        for (index, line) in task.lines().take(6).enumerate() {
-            text.line(format!("{:<8} {}", if index == 0 { "task" } else { "" }, safe(line)));
-        }
-        const MOST: usize = 8;
-        let hidden = self.retrievals.len().saturating_sub(MOST);
-        if hidden > 0 {
-            text.line(format!("looked   … {hidden} more before these"));
-        }
-        for made in self.retrievals.iter().skip(hidden) {
-            let query = safe(made.query.as_deref().unwrap_or("(withheld)"));
-            let found = match made.sources.as_slice() {
-                [] => String::new(),
-                [one] => format!(" → {}", safe(one)),
-                [first, rest @ ..] => format!(" → {} and {} more", safe(first), rest.len()),
-            };
-            text.line(format!("looked   {}  {} {query}{found}", entry(text, &made.at), safe(&made.tool)));
-        }
-        if let Some(wrote) = &self.wrote {
-            let what = format!("{} {}", safe(&wrote.kind), safe(&wrote.title));
-            text.line(format!("written  {}  {what}", entry(text, wrote)));
-        }
-        for gate in &self.gates {
-            let result = format!("{} {}", safe(&gate.gate), gate.result);
-            let result = if gate.result == "passed" { text.good(&result) } else { text.bad(&result) };
-            let unproven =
-                if gate.unproven { format!(" {}", text.warn("(unproven)")) } else { String::new() };
-            let tree = if gate.on_commit { ", on this commit's tree" } else { "" };
-            let other = match gate.receipt == receipt.receipt {
-                true => String::new(),
-                false => format!(", in {}", gate.receipt),
-            };
-            text.line(format!("gate     {}  {result}{unproven}{tree}{other}", entry(text, &gate.at)));
-        }
+        by(text, receipt, self.task.as_deref());
+        looked(text, &self.retrievals);
+        written(text, self.wrote.as_ref());
+        self.gates.iter().for_each(|gate| checked(text, gate, &receipt.receipt));
         for decision in &self.decisions {
             let word = if decision.accepted { text.good("accepted") } else { text.bad("rejected") };
             let why = decision.reason.as_deref().map_or_else(String::new, |why| format!(": {}", safe(why)));
@@ -215,8 +178,75 @@ impl Story {
                 &binding.commit[..12]
             ));
         }
+        if let Some(from) = &self.forked_from {
+            text.line(format!("forked   {}", origin_words(from)));
+        }
+        if let Some(origin) = &self.origin {
+            origin.render(text);
+        }
         text.line(text.dim(&format!("more     git receipt show {}", receipt.receipt)));
     }
+}
+
+impl OriginStory {
+    fn render(&self, text: &mut Text) {
+        let receipt = &self.receipt;
+        let line = format!("its line L{:02} says the same, word for word", self.number);
+        text.line(format!("origin   {}  {}: {line}", text.bold(&receipt.receipt), safe(&receipt.summary)));
+        by(text, receipt, self.task.as_deref());
+        looked(text, &self.retrievals);
+        written(text, self.wrote.as_ref());
+        self.gates.iter().for_each(|gate| checked(text, gate, &receipt.receipt));
+    }
+}
+
+/// Who worked, with what, and what was asked.
+fn by(text: &mut Text, receipt: &ReceiptView, task: Option<&str>) {
+    let owner = receipt.principal.as_deref().unwrap_or(&receipt.owner);
+    let agent = agent(receipt);
+    let with = if agent.is_empty() { String::new() } else { format!(", with {}", safe(&agent)) };
+    text.line(format!("by       {}{with}; {}", safe(owner), receipt.state));
+    let task = task.unwrap_or("(withheld)");
+    for (index, line) in task.lines().take(6).enumerate() {
+        text.line(format!("{:<8} {}", if index == 0 { "task" } else { "" }, safe(line)));
+    }
+}
+
+fn looked(text: &mut Text, retrievals: &[RetrievalView]) {
+    const MOST: usize = 8;
+    let hidden = retrievals.len().saturating_sub(MOST);
+    if hidden > 0 {
+        text.line(format!("looked   … {hidden} more before these"));
+    }
+    for made in retrievals.iter().skip(hidden) {
+        let query = safe(made.query.as_deref().unwrap_or("(withheld)"));
+        let found = match made.sources.as_slice() {
+            [] => String::new(),
+            [one] => format!(" → {}", safe(one)),
+            [first, rest @ ..] => format!(" → {} and {} more", safe(first), rest.len()),
+        };
+        text.line(format!("looked   {}  {} {query}{found}", entry(text, &made.at), safe(&made.tool)));
+    }
+}
+
+fn written(text: &mut Text, wrote: Option<&Moment>) {
+    if let Some(wrote) = wrote {
+        let what = format!("{} {}", safe(&wrote.kind), safe(&wrote.title));
+        text.line(format!("written  {}  {what}", entry(text, wrote)));
+    }
+}
+
+/// A check, which may be another receipt's than the one that is told of.
+fn checked(text: &mut Text, gate: &GateView, receipt: &str) {
+    let result = format!("{} {}", safe(&gate.gate), gate.result);
+    let result = if gate.result == "passed" { text.good(&result) } else { text.bad(&result) };
+    let unproven = if gate.unproven { format!(" {}", text.warn("(unproven)")) } else { String::new() };
+    let tree = if gate.on_commit { ", on this commit's tree" } else { "" };
+    let other = match gate.receipt == receipt {
+        true => String::new(),
+        false => format!(", in {}", gate.receipt),
+    };
+    text.line(format!("gate     {}  {result}{unproven}{tree}{other}", entry(text, &gate.at)));
 }
 
 fn entry(text: &Text, at: &Moment) -> String {

@@ -43,7 +43,13 @@ fn schema_of<R: Report>() -> String {
 /// Never in practice: every report has a JSON form.
 pub fn json<R: Report>(report: &R) -> anyhow::Result<String> {
     let document = Document { schema: schema_of::<R>(), report };
-    Ok(escape_invisible(&serde_json::to_string(&document)?) + "\n")
+    let mut json = serde_json::to_string(&document)?;
+    // A long document is not copied for nothing.
+    if json.chars().any(super::ui::is_hidden) {
+        json = escape_invisible(&json);
+    }
+    json.push('\n');
+    Ok(json)
 }
 
 /// Writes characters that could steer a terminal or reorder text as JSON escapes; they occur in strings only.

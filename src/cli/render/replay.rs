@@ -45,7 +45,7 @@ impl Render for Replayed {
 
 /// Where a fork comes from, in a line.
 pub(super) fn origin_words(origin: &OriginView) -> String {
-    let receipt = origin.receipt.as_deref().unwrap_or("a receipt that is not here");
+    let receipt = origin.receipt.as_deref().unwrap_or("a receipt that is not here or does not count");
     let entries = count(origin.entries, "entry", "entries");
     format!("from {receipt} at {}@{}, {entries} inherited", origin.chain, origin.seq)
 }

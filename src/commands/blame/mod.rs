@@ -2,11 +2,12 @@
 
 pub mod attribute;
 pub mod edits;
+pub mod forked;
 mod memory;
 mod uncommitted;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ use crate::domain::ids::{Oid, ReceiptId, Timestamp};
 use crate::domain::policy::Grade;
 use crate::store::{Annotated, BlamedLine, Blaming, StoreError, Tracing};
 use attribute::{Basis, Claim, attribute};
+use forked::First;
 use memory::{Memory, Told};
 use uncommitted::Uncommitted;
 
@@ -136,6 +138,17 @@ pub struct ClaimView {
     pub accepted_by: Vec<String>,
     /// The bound commit that the line was carried over from.
     pub carried_from: Option<String>,
+    /// Where the receipt is a fork and took the line over as it was: where that was proposed first.
+    pub origin: Option<LineOrigin>,
+}
+
+/// Where a line was proposed that a fork took over.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LineOrigin {
+    /// The receipt.
+    pub receipt: String,
+    /// The line's number in its proposal.
+    pub number: u64,
 }
 
 /// One commit.
@@ -248,6 +261,8 @@ pub struct Looked {
     pub claims: Vec<Vec<Claim>>,
     /// Everything known; none where there are no receipts.
     pub known: Option<Known>,
+    /// Where accepted lines were proposed first that forks took over.
+    pub first: HashMap<(usize, u64), First>,
     null: Oid,
 }
 
@@ -401,7 +416,8 @@ impl Looked {
         if let (Some(uncommitted), Some(known)) = (uncommitted, &known) {
             uncommitted.claim(ctx, known, &annotated, &mut claims)?;
         }
-        Ok(Looked { revision, annotated, claims, known, null: ctx.store.null_id() })
+        let first = known.as_ref().map(|known| forked::find(ctx, known, &claims)).unwrap_or_default();
+        Ok(Looked { revision, annotated, claims, known, first, null: ctx.store.null_id() })
     }
 
     /// Everything that receipts say of the lines, as it is shown.
@@ -427,7 +443,15 @@ impl Looked {
             step: claim.step.map(|step| step as u64),
             accepted_by: self.accepted_by(claim),
             carried_from: claim.from.map(|commit| commit.to_hex()),
+            origin: self
+                .first(claim)
+                .map(|first| LineOrigin { receipt: first.receipt.to_string(), number: first.number }),
         }
+    }
+
+    /// Where the line of a claim was proposed first, if a fork took it over.
+    pub fn first(&self, claim: &Claim) -> Option<&First> {
+        self.first.get(&claim.number?)
     }
 
     /// Who accepts the very line.
@@ -448,7 +472,9 @@ impl Looked {
     /// The receipts that any line names, in the order of their ids.
     pub fn receipts(&self) -> Vec<ReceiptView> {
         let Some(known) = &self.known else { return Vec::new() };
-        let ids: BTreeSet<ReceiptId> = self.claims.iter().flatten().map(|claim| claim.receipt).collect();
+        let claimed = self.claims.iter().flatten().map(|claim| claim.receipt);
+        let first = self.first.values().map(|first| first.receipt);
+        let ids: BTreeSet<ReceiptId> = claimed.chain(first).collect();
         let found = ids.into_iter().filter_map(|id| known.picture.folded.receipt(id));
         found
             .map(|receipt| {
@@ -497,13 +523,18 @@ fn porcelain(annotated: &Annotated, lines: &[LineView], receipts: &[ReceiptView]
             if let Some(step) = claim.step {
                 header("receipt-step", &step.to_string());
             }
-            let receipt = receipts.iter().find(|receipt| receipt.receipt == claim.receipt);
-            for (name, value) in receipt
-                .into_iter()
-                .flat_map(|receipt| [("receipt-agent", &receipt.agent), ("receipt-model", &receipt.model)])
-            {
-                if let Some(value) = value {
-                    header(name, value);
+            let mut worked = vec![(&claim.receipt, ["receipt-agent", "receipt-model"])];
+            if let Some(origin) = &claim.origin {
+                header("receipt-origin", &origin.receipt);
+                header("receipt-origin-line", &origin.number.to_string());
+                worked.push((&origin.receipt, ["receipt-origin-agent", "receipt-origin-model"]));
+            }
+            for (receipt, names) in worked {
+                let Some(view) = receipt_named(receipts, receipt) else { continue };
+                for (name, value) in names.into_iter().zip([&view.agent, &view.model]) {
+                    if let Some(value) = value {
+                        header(name, value);
+                    }
                 }
             }
             for who in &claim.accepted_by {
@@ -515,7 +546,31 @@ fn porcelain(annotated: &Annotated, lines: &[LineView], receipts: &[ReceiptView]
     out
 }
 
+/// One of the receipts, which stand in the order of their ids.
+fn receipt_named<'r>(receipts: &'r [ReceiptView], id: &str) -> Option<&'r ReceiptView> {
+    let at = receipts.binary_search_by(|receipt| receipt.receipt.as_str().cmp(id)).ok()?;
+    receipts.get(at)
+}
+
+impl Blamed {
+    /// A commit that a line names.
+    pub fn commit(&self, id: &str) -> Option<&CommitView> {
+        let at = self.commits.binary_search_by(|commit| commit.commit.as_str().cmp(id)).ok()?;
+        self.commits.get(at)
+    }
+
+    /// A receipt that a line names.
+    pub fn receipt(&self, id: &str) -> Option<&ReceiptView> {
+        receipt_named(&self.receipts, id)
+    }
+}
+
 impl ClaimView {
+    /// The receipt whose work the line is: where a fork took it over, the one that proposed it first.
+    pub fn worked(&self) -> &str {
+        self.origin.as_ref().map_or(&self.receipt, |origin| &origin.receipt)
+    }
+
     /// Whether it is tied to the line itself.
     pub fn is_of_line(&self) -> bool {
         self.basis != Basis::Commit.as_str()

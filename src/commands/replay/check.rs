@@ -13,7 +13,7 @@ use crate::commands::verify::Picture;
 use crate::domain::chain::SignedEntry;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{LinesApplied, Proposal, ReplayForm, RollbackApplied, SnapshotTaken};
-use crate::domain::fold::Receipt;
+use crate::domain::fold::{Origin, Receipt};
 use crate::domain::ids::{Digest, Oid};
 use crate::store::{Flaw, Rehashed, Rehasher};
 
@@ -120,7 +120,7 @@ pub fn run(
     }
     let mut checker = Checker { ctx, picture, rehasher: ctx.store.rehasher(), judged: BTreeMap::new() };
     checker.judge(picture, receipt);
-    let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps).map(|step| (None, step));
+    let inherited = receipt.origin.iter().flat_map(Origin::steps).map(|step| (None, step));
     let own = receipt.steps.iter().enumerate().map(|(n, step)| (Some(n as u64), step));
     let mut rebuilt = Vec::new();
     for (n, step) in inherited.chain(own) {
@@ -172,15 +172,13 @@ enum Verdict {
 impl Checker<'_> {
     /// Works out every proposal and landing of a receipt, and of those that it continues from.
     fn judge(&mut self, picture: &Picture, receipt: &Receipt) {
-        let before = receipt.origin.as_ref().and_then(|origin| picture.folded.receipt(origin.receipt?));
-        if let Some(before) = before {
-            self.judge(picture, before);
-        }
-        for judged in self.ctx.judged_lines(picture, receipt) {
-            let proposal = judged.proposal.entry.digest;
-            self.judged.insert((proposal, None), verdict(Ok(judged.table)));
-            for (landed, given) in judged.landings {
-                self.judged.insert((proposal, Some(landed.applied.commit)), verdict(given));
+        for receipt in picture.folded.line_before(receipt).into_iter().rev().chain([receipt]) {
+            for judged in self.ctx.judged_lines(picture, receipt) {
+                let proposal = judged.proposal.entry.digest;
+                self.judged.insert((proposal, None), verdict(Ok(judged.table)));
+                for (landed, given) in judged.landings {
+                    self.judged.insert((proposal, Some(landed.applied.commit)), verdict(given));
+                }
             }
         }
     }

@@ -84,40 +84,45 @@ pub fn entries(
     receipt: &Receipt,
     at: usize,
 ) -> Vec<MomentView> {
-    let moments = ctx.moments(picture, trust, receipt);
-    let (mut own, mut work) = (0, Work::default());
+    let (mut own, mut count, mut work) = (0, 0, Work::default());
     let mut before = Vec::new();
     let mut shown = Vec::new();
-    for (index, moment) in moments.iter().enumerate() {
-        let Some(link) = picture.link(&moment.step.commit) else { continue };
-        let (Some(entry), Some(signed)) = (view(link, picture, trust), &link.entry) else { continue };
+    ctx.tell_moments(picture, trust, receipt, &mut |moment| {
+        count += 1;
+        if own > at as u64 {
+            return;
+        }
+        let Some(link) = picture.link(&moment.step.commit) else { return };
+        let (Some(entry), Some(signed)) = (view(link, picture, trust), &link.entry) else { return };
         work.add(&signed.body.fact);
-        let state = state_at(moment, index as u64 + 1, &work);
+        let state = state_at(&moment, count, &work);
         let after = facets(&state);
         let is_own = moment.receipt == receipt.id;
         let n = is_own.then_some(own);
         own += u64::from(is_own);
         shown.push(MomentView { n, entry, late: moment.step.late, changes: changes(&before, &after), state });
         before = after;
-        if n == Some(at as u64) {
-            break;
-        }
-    }
+    });
     shown
 }
 
 impl Context {
-    /// The state of a receipt after every entry that counts.
-    pub fn moments(&self, picture: &Picture, trust: &TrustSet, receipt: &Receipt) -> Vec<Moment> {
+    /// Tells the state of a receipt after every entry that counts.
+    fn tell_moments(
+        &self,
+        picture: &Picture,
+        trust: &TrustSet,
+        receipt: &Receipt,
+        tell: &mut dyn FnMut(Moment<'_>),
+    ) {
         self.around(trust, |around| {
-            let verdict = &picture.verdict;
-            fold::timeline(&picture.history.links, &verdict.counted, &verdict.strangers, around, receipt)
-        })
+            let (links, verdict) = (&picture.history.links, &picture.verdict);
+            fold::timeline(links, &verdict.counted, &verdict.strangers, around, receipt, tell);
+        });
     }
 }
 
-fn state_at(moment: &Moment, entries: u64, work: &Work) -> StateView {
-    let newest = moment.proposals.iter().rev().find(|proposal| proposal.superseded_by.is_none());
+fn state_at(moment: &Moment<'_>, entries: u64, work: &Work) -> StateView {
     StateView {
         state: state_of(moment.closed),
         entries,
@@ -132,7 +137,7 @@ fn state_at(moment: &Moment, entries: u64, work: &Work) -> StateView {
         usage: usage_of(work),
         spent: money(work.spent.clone()),
         charged: money(work.charged.clone()),
-        proposal: newest.map(standing_of),
+        proposal: moment.proposal.map(|standing| standing_of(standing.made, &standing.lines)),
         commits: moment.bound.iter().map(|commit| commit.to_hex()).collect(),
     }
 }
@@ -186,14 +191,18 @@ fn facets(state: &StateView) -> Facets {
 
 /// What differs between two states, in the order of the later one, then what is gone.
 fn changes(before: &Facets, after: &Facets) -> Vec<ChangeView> {
-    let (old, new): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        (before.iter().cloned().collect(), after.iter().cloned().collect());
-    let came = after.iter().filter(|(what, to)| old.get(what) != Some(to)).map(|(what, to)| ChangeView {
+    fn by_name(facets: &Facets) -> BTreeMap<&str, &String> {
+        facets.iter().map(|(what, value)| (what.as_str(), value)).collect()
+    }
+    let (old, new) = (by_name(before), by_name(after));
+    let changed = |what: &str, to: &String| old.get(what) != Some(&to);
+    let came = after.iter().filter(|(what, to)| changed(what, to)).map(|(what, to)| ChangeView {
         what: what.clone(),
-        from: old.get(what).cloned(),
+        from: old.get(what.as_str()).map(|from| (*from).clone()),
         to: Some(to.clone()),
     });
-    let went = before.iter().filter(|(what, _)| !new.contains_key(what)).map(|(what, from)| ChangeView {
+    let gone = |what: &str| !new.contains_key(what);
+    let went = before.iter().filter(|(what, _)| gone(what)).map(|(what, from)| ChangeView {
         what: what.clone(),
         from: Some(from.clone()),
         to: None,

@@ -11,7 +11,7 @@ use crate::domain::entry::Draft;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{Base, ReceiptOpened, SnapshotTaken};
 use crate::domain::fact::values::GitPath;
-use crate::domain::fold::{Receipt, Step};
+use crate::domain::fold::{Origin, Receipt, Step};
 use crate::domain::ids::{EntryRef, Oid};
 use crate::store::{Care, Head, StoreError, Way, Worktree};
 
@@ -171,7 +171,7 @@ fn find<'p>(ctx: &Context, picture: &'p Picture, to: &str) -> anyhow::Result<Poi
         let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
         receipt.check_known()?;
         let n = n_of(receipt, n)?;
-        let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps).map(|step| (step, 0));
+        let inherited = receipt.origin.iter().flat_map(Origin::steps).map(|step| (step, 0));
         let own = receipt.steps[..=n].iter().enumerate().map(|(at, step)| (step, at + 1));
         let found =
             inherited.chain(own).filter_map(|(step, next)| point(picture, receipt, step, next)).next_back();

@@ -572,6 +572,13 @@ pub struct GateChecked {
     pub environment: Option<Content>,
 }
 
+impl GateChecked {
+    /// Whether nothing that it printed shows what it said: it ran and stated no output when it was signed.
+    pub fn is_unproven(&self) -> bool {
+        self.output.is_none() && self.result != GateResult::Skipped
+    }
+}
+
 /// The data of `human.asked`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HumanAsked {

@@ -5,57 +5,100 @@
 //! looks at what it inherited and has no say about it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Around;
 use super::order::Placed;
-use super::proposal::ProposalState;
 use super::receipt::{Folding, Refusal, Step};
 use crate::domain::fact::Fact;
 use crate::domain::finding::Code;
 use crate::domain::ids::{Digest, EntryRef, Oid, ReceiptId};
 
+/// How many receipts a fork may continue from, one after the other. What stands in a line behind more inherits nothing.
+pub const DEEPEST: usize = 256;
+
 /// What a fork continues from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Origin {
-    /// The receipt that holds the entry; none where the entry is not here, or of no receipt.
+    /// The receipt that holds the entry, as far as the fork may follow it: none where the entry is not here or of no
+    /// receipt, or where its receipt was opened later or, for a fork that counts, by an unknown signer.
     pub receipt: Option<ReceiptId>,
     /// The entry.
     pub entry: EntryRef,
-    /// The entries up to that one: those that the other receipt inherited itself first. Nothing where one of
-    /// the two receipts is a stranger's.
-    pub steps: Vec<Step>,
-    /// Its proposals as they stood then, those that it inherited itself first.
-    pub proposals: Vec<ProposalState>,
+    /// How many receipts stand before the fork, one before the other.
+    pub depth: usize,
+    /// Nothing where one of the two receipts is a stranger's, or the line of forks is too long.
+    before: Option<Arc<Before>>,
+}
+
+/// A receipt as forks found it. They share it, and what it was forked from itself.
+#[derive(Debug, PartialEq)]
+struct Before {
+    steps: Vec<Step>,
+    before: Option<Arc<Before>>,
+}
+
+impl Origin {
+    /// The entries up to that one: those that the other receipt inherited itself first.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = &Step> {
+        let mut line: Vec<&Before> =
+            std::iter::successors(self.before.as_deref(), |before| before.before.as_deref()).collect();
+        line.reverse();
+        line.into_iter().flat_map(|before| &before.steps)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_none()
+    }
 }
 
 /// As [`Origin`], while it is being folded.
-#[derive(Clone)]
 pub(super) struct Inherited<'a> {
-    receipt: Option<ReceiptId>,
-    entry: EntryRef,
-    /// The other receipt as it stood at the entry.
+    origin: Origin,
+    /// The other receipt as it stood at the entry, without its steps.
     state: Option<Folding<'a>>,
 }
 
 impl<'a> Inherited<'a> {
-    /// What the fork that `opening` opens inherits of `origin`.
+    /// What the fork that `opening` opens inherits of `before`, which holds `entry`. Where that is not folded along with
+    /// it, `receipt` alone is known.
     pub(super) fn new(
         entry: EntryRef,
         receipt: Option<ReceiptId>,
-        origin: Option<&Folding<'a>>,
+        before: Option<&Folding<'a>>,
         opening: &Placed<'_>,
         around: &Around<'_>,
     ) -> Self {
-        Inherited { receipt, entry, state: origin.map(|origin| as_seen(origin, entry, opening, around)) }
+        let depth =
+            before.map_or(0, |before| before.inherited().map_or(0, |inherited| inherited.origin.depth) + 1);
+        let mut state =
+            before.filter(|_| depth <= DEEPEST).map(|before| as_seen(before, entry, opening, around));
+        let shared = state.as_mut().map(|state| {
+            let before = state.inherited().and_then(|inherited| inherited.origin.before.clone());
+            Arc::new(Before { steps: state.take_steps(), before })
+        });
+        Inherited { origin: Origin { receipt, entry, depth, before: shared }, state }
     }
 
-    pub(super) fn snapshots(&self) -> Vec<Oid> {
-        self.state.iter().flat_map(|state| state.snapshots().iter().copied()).collect()
+    /// Whether more receipts stand before than may.
+    pub(super) fn is_too_deep(&self) -> bool {
+        self.origin.depth > DEEPEST
     }
 
-    /// The other receipt as it stood at the entry.
+    /// Whether a tree was kept in what was inherited.
+    pub(super) fn kept(&self, tree: &Oid) -> bool {
+        self.state.as_ref().is_some_and(|state| state.kept(tree))
+    }
+
+    /// The other receipt as it stood at the entry, to be told again from its beginning.
     pub(super) fn state(&self) -> Option<&Folding<'a>> {
         self.state.as_ref()
+    }
+
+    /// What the fork continues from.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Refuses what would decide about the receipt that was forked, or go on with a proposal of it.
@@ -84,20 +127,6 @@ impl<'a> Inherited<'a> {
             true => Some(state.id()),
             false => state.inherited()?.proposed_in(digest),
         }
-    }
-
-    pub(super) fn finish(self, around: &Around<'_>) -> Origin {
-        let (mut steps, mut proposals) = (Vec::new(), Vec::new());
-        if let Some(state) = self.state {
-            let receipt = state.finish(around);
-            if let Some(before) = receipt.origin {
-                steps.extend(before.steps);
-                proposals.extend(before.proposals);
-            }
-            steps.extend(receipt.steps);
-            proposals.extend(receipt.proposals);
-        }
-        Origin { receipt: self.receipt, entry: self.entry, steps, proposals }
     }
 }
 

@@ -5,6 +5,8 @@
 //! see is a finding; one that was legal there and lost a race is reported as late and changes nothing.
 
 mod fork;
+#[cfg(test)]
+mod long;
 mod order;
 mod proposal;
 mod receipt;
@@ -13,11 +15,12 @@ mod tests;
 mod timeline;
 mod work;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
-pub use fork::Origin;
+pub use fork::{DEEPEST, Origin};
 pub use order::Placed;
-pub use proposal::{Decided, LineStates, ProposalState, Stage};
+pub use proposal::{Decided, LineStates, ProposalState, Stage, Standing};
 pub use receipt::{Receipt, Rollback, Step, may_come_late, may_follow_closing};
 pub use timeline::{Moment, timeline};
 pub use work::{GateWord, Tokens, Work};
@@ -48,6 +51,19 @@ impl Folded {
         self.known.get(&id).or_else(|| self.strangers.get(&id))
     }
 
+    /// What a receipt continues from, the nearest first: those of which it inherited entries.
+    pub fn line_before(&self, receipt: &Receipt) -> Vec<&Receipt> {
+        let before = |receipt: &Receipt| {
+            let origin = receipt.origin.as_ref().filter(|origin| !origin.is_empty())?;
+            self.receipt(origin.receipt?)
+        };
+        // No line leads back into itself, and whoever follows one need not know why.
+        let mut met = HashSet::from([receipt.id]);
+        std::iter::successors(before(receipt), |receipt| before(receipt))
+            .take_while(|receipt| met.insert(receipt.id))
+            .collect()
+    }
+
     /// Every receipt, oldest first.
     pub fn receipts(&self) -> Vec<&Receipt> {
         let mut all: Vec<_> = self.known.values().chain(self.strangers.values()).collect();
@@ -72,7 +88,7 @@ pub fn fold(links: &OidMap<Link>, known: &OidSet, strangers: &OidSet, around: &A
     in_worlds(&order.entries, strangers, around, |world, stranger| {
         folded.findings.append(&mut world.findings);
         let receipts = std::mem::take(&mut world.receipts).into_iter();
-        let finished = receipts.map(|(id, state)| (id, state.finish(around))).collect();
+        let finished = receipts.map(|(id, state)| (id, state.finish())).collect();
         match stranger {
             false => folded.known = finished,
             true => folded.strangers = finished,
@@ -150,9 +166,15 @@ impl<'a> World<'a, '_> {
                 if found == Some(None) {
                     say(Code::IllegalMove, "continues from an entry that is of no receipt".into());
                 }
-                let of = found.flatten();
+                // One that is opened only later is none to continue from: two could be forks of each other.
+                let is_open = |of: &ReceiptId| self.receipts.contains_key(of) || self.taken.contains_key(of);
+                let of = found.flatten().filter(is_open);
                 let origin = of.and_then(|of| self.receipts.get(&of));
-                Inherited::new(from, of, origin, placed, around)
+                let inherited = Inherited::new(from, of, origin, placed, around);
+                if inherited.is_too_deep() {
+                    say(Code::IllegalMove, format!("has more than {DEEPEST} receipts before it as a fork"));
+                }
+                Rc::new(inherited)
             });
             self.receipts.insert(id, receipt::Folding::new(id, placed, !stranger, inherited));
             return;

@@ -48,6 +48,28 @@ impl LineStates {
     pub fn pending(&self, count: u64) -> LineSet {
         LineSet::run(1, count).minus(&self.accepted).minus(&self.rejected).minus(&self.applied)
     }
+
+    /// How far a proposal of `count` lines has come with these.
+    pub fn stage(&self, count: u64) -> Stage {
+        if !self.applied.is_empty() {
+            Stage::Applied
+        } else if !self.pending(count).is_empty() {
+            Stage::Proposed
+        } else if self.accepted.is_empty() {
+            Stage::Rejected
+        } else {
+            Stage::Decided
+        }
+    }
+}
+
+/// Where a proposal stands at some moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing<'a> {
+    /// What it proposes.
+    pub made: &'a Proposal,
+    /// Which lines are in which state.
+    pub lines: LineStates,
 }
 
 /// A decision that counts.
@@ -101,15 +123,7 @@ impl ProposalState {
 
     /// How far it has come.
     pub fn stage(&self) -> Stage {
-        if !self.lines.applied.is_empty() {
-            Stage::Applied
-        } else if !self.pending().is_empty() {
-            Stage::Proposed
-        } else if self.lines.accepted.is_empty() {
-            Stage::Rejected
-        } else {
-            Stage::Decided
-        }
+        self.lines.stage(self.made.lines.count)
     }
 
     /// The states of the lines once `principal` decided about some of them.
@@ -143,14 +157,13 @@ impl ProposalState {
 }
 
 /// The proposals of a receipt while it is being folded.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Proposals<'a> {
     /// By the digest of their entries.
     all: BTreeMap<Digest, Folding<'a>>,
     lost: Vec<(&'a Placed<'a>, String)>,
 }
 
-#[derive(Clone)]
 struct Folding<'a> {
     placed: &'a Placed<'a>,
     made: &'a Proposal,
@@ -166,7 +179,11 @@ struct Folding<'a> {
     /// Lines that somebody refused in an earlier revision without the reviser having seen it: what was carried over in
     /// favour of these does not count.
     vetoed: LineSet,
+    /// What the decisions that count come to, kept along with them.
+    words: Words,
     applied: Vec<(&'a Placed<'a>, LineSet)>,
+    /// What landed of this revision, by its own numbers: as itself, or as what an earlier one had in its place.
+    landed: LineSet,
 }
 
 impl<'a> Folding<'a> {
@@ -180,42 +197,52 @@ impl<'a> Folding<'a> {
             (!lines.is_empty()).then(|| (*placed, Decided { lines, ..decided.clone() }))
         })
     }
+
+    /// Adds lines to those that were refused in an earlier revision.
+    fn veto(&mut self, lines: &LineSet) {
+        self.vetoed = self.vetoed.union(lines);
+        self.words = self.counted().fold(Words::default(), |words, (_, decided)| words.and(&decided));
+    }
+
+    fn lines(&self) -> LineStates {
+        let (accepted, rejected) = self.words.tally();
+        LineStates {
+            accepted: accepted.minus(&self.landed),
+            rejected: rejected.minus(&self.landed),
+            applied: self.landed.clone(),
+        }
+    }
 }
 
 impl<'a> Proposals<'a> {
     /// Every revision in its final state, in order.
-    pub(super) fn finish(self, around: &Around<'_>) -> Vec<ProposalState> {
-        let mut landed: BTreeMap<Digest, LineSet> =
-            self.all.keys().map(|digest| (*digest, self.landed(digest, around))).collect();
+    pub(super) fn finish(self) -> Vec<ProposalState> {
         let mut states: Vec<ProposalState> = self
             .all
-            .into_iter()
-            .map(|(digest, folding)| {
-                let applied = landed.remove(&digest).unwrap_or_default();
-                let decisions: Vec<Decided> = folding.counted().map(|(_, decided)| decided).collect();
-                let (accepted, rejected) = tally(&decisions);
-                ProposalState {
-                    entry: folding.placed.entry.reference(),
-                    commit: folding.placed.link.commit,
-                    made: folding.made.clone(),
-                    superseded_by: folding.superseded_by.map(|newer| newer.entry.digest),
-                    uncertain: folding.uncertain,
-                    lines: LineStates {
-                        accepted: accepted.minus(&applied),
-                        rejected: rejected.minus(&applied),
-                        applied,
-                    },
-                    decisions,
-                    applications: folding
-                        .applied
-                        .iter()
-                        .map(|(placed, _)| placed.entry.reference())
-                        .collect(),
-                }
+            .into_values()
+            .map(|folding| ProposalState {
+                entry: folding.placed.entry.reference(),
+                commit: folding.placed.link.commit,
+                made: folding.made.clone(),
+                superseded_by: folding.superseded_by.map(|newer| newer.entry.digest),
+                uncertain: folding.uncertain,
+                lines: folding.lines(),
+                decisions: folding.counted().map(|(_, decided)| decided).collect(),
+                applications: folding.applied.iter().map(|(placed, _)| placed.entry.reference()).collect(),
             })
             .collect();
         states.sort_by_key(|state| (state.made.revision, state.entry.chain, state.entry.seq));
         states
+    }
+
+    /// Where the newest revision stands, by the order in which [`finish`](Self::finish) lists them.
+    pub(super) fn newest(&self) -> Option<Standing<'a>> {
+        let in_force = self.all.values().filter(|folding| folding.superseded_by.is_none());
+        let newest = in_force.max_by_key(|folding| {
+            let entry = folding.placed.entry.reference();
+            (folding.made.revision, entry.chain, entry.seq)
+        })?;
+        Some(Standing { made: newest.made, lines: newest.lines() })
     }
 
     pub(super) fn has(&self, digest: &Digest) -> bool {
@@ -243,7 +270,9 @@ impl<'a> Proposals<'a> {
             decisions: Vec::new(),
             inherited: 0,
             vetoed: LineSet::default(),
+            words: Words::default(),
             applied: Vec::new(),
+            landed: LineSet::default(),
         };
         match (&proposal.replaces, revises) {
             (None, false) if proposal.revision == 1 => {}
@@ -264,10 +293,13 @@ impl<'a> Proposals<'a> {
                 old.superseded_by = Some(placed);
                 fresh.replaced = Some(replaced.digest());
                 let counted: Vec<(&Placed<'_>, Decided)> = old.counted().collect();
-                if !counted.is_empty() || !old.vetoed.is_empty() {
+                if !counted.is_empty() || !old.vetoed.is_empty() || !old.landed.is_empty() {
                     let carried = (around.carried)(old.made, proposal);
-                    fresh.uncertain = old.uncertain || carried.is_none();
+                    if !counted.is_empty() || !old.vetoed.is_empty() {
+                        fresh.uncertain = old.uncertain || carried.is_none();
+                    }
                     let carried = carried.unwrap_or_default();
+                    fresh.landed = carried.forward(&old.landed);
                     for (decision, decided) in counted {
                         let lines = carried.forward(&decided.lines);
                         // What the reviser could not see came too late for this revision, whatever the clocks say. It
@@ -283,8 +315,8 @@ impl<'a> Proposals<'a> {
                             fresh.decisions.push((decision, Decided { lines, ..decided }));
                         }
                     }
-                    fresh.vetoed = fresh.vetoed.union(&carried.forward(&old.vetoed));
                     fresh.inherited = fresh.decisions.len();
+                    fresh.veto(&carried.forward(&old.vetoed));
                 }
             }
         }
@@ -302,7 +334,7 @@ impl<'a> Proposals<'a> {
         let proposal = self.cited(placed, &decided.proposal, &decided.lines)?;
         let (superseded_by, mut late) = (proposal.superseded_by, None);
         let mut lines = decided.lines.clone();
-        for (application, landed) in self.applications(&decided.proposal.digest, around) {
+        for (application, landed) in self.applications(&decided.proposal.digest, &lines, around) {
             if landed.intersects(&lines) {
                 let message = format!("decides lines {}, which were applied", landed.common(&lines));
                 if placed.saw(application) {
@@ -333,6 +365,7 @@ impl<'a> Proposals<'a> {
         if let Some(proposal) = self.all.get_mut(&decided.proposal.digest)
             && !counted.lines.is_empty()
         {
+            proposal.words.add(&counted);
             proposal.decisions.push((placed, counted));
         }
         late.map_or(Ok(()), Err)
@@ -354,7 +387,9 @@ impl<'a> Proposals<'a> {
         // What the writer could see is judged by what they could see of it.
         let seen = |named: bool| {
             let decisions = proposal.decisions.iter().filter(|(decision, decided)| {
-                placed.saw(decision) && (!named || applied.decisions.contains(&decided.entry))
+                decided.lines.intersects(&applied.lines)
+                    && placed.saw(decision)
+                    && (!named || applied.decisions.contains(&decided.entry))
             });
             tally(decisions.map(|(_, decided)| decided)).0
         };
@@ -371,13 +406,13 @@ impl<'a> Proposals<'a> {
             }
             answer = Err(Refusal::Unproven(format!("{message}, as far as the tables that are here show")));
         }
-        let all: Vec<Decided> = proposal.counted().map(|(_, decided)| decided).collect();
-        let refused = tally(&all).1.common(&applied.lines).union(&proposal.vetoed.common(&applied.lines));
+        let rejected = proposal.words.tally().1;
+        let refused = rejected.common(&applied.lines).union(&proposal.vetoed.common(&applied.lines));
         if !refused.is_empty() {
             return Err(Refusal::Late(format!("applies lines {refused} while somebody rejected them")));
         }
         let mut lines = applied.lines.clone();
-        for (other, landed) in self.applications(&applied.proposal.digest, around) {
+        for (other, landed) in self.applications(&applied.proposal.digest, &lines, around) {
             if landed.intersects(&lines) {
                 let message = format!("applies lines {} twice", landed.common(&lines));
                 if placed.saw(other) {
@@ -390,7 +425,8 @@ impl<'a> Proposals<'a> {
         if let Some(proposal) = self.all.get_mut(&applied.proposal.digest)
             && !lines.is_empty()
         {
-            proposal.applied.push((placed, lines));
+            proposal.applied.push((placed, lines.clone()));
+            self.land(applied.proposal.digest, lines, around);
         }
         answer
     }
@@ -403,8 +439,22 @@ impl<'a> Proposals<'a> {
             let Some(carried) = self.carried_to(&digest, around) else { return };
             lines = carried.forward(&lines);
             let Some(folding) = self.all.get_mut(&digest).filter(|_| !lines.is_empty()) else { return };
-            folding.vetoed = folding.vetoed.union(&lines);
+            folding.veto(&lines);
             next = folding.superseded_by.map(|newer| newer.entry.digest);
+        }
+    }
+
+    /// Notes that lines of a revision landed, there and in every later one.
+    fn land(&mut self, digest: Digest, mut lines: LineSet, around: &Around<'_>) {
+        let mut next = Some(digest);
+        while let Some(folding) = next.and_then(|digest| self.all.get_mut(&digest)) {
+            folding.landed = folding.landed.union(&lines);
+            next = folding.superseded_by.map(|newer| newer.entry.digest);
+            let carried = next.and_then(|newer| self.carried_to(&newer, around)).unwrap_or_default();
+            lines = carried.forward(&lines);
+            if lines.is_empty() {
+                return;
+            }
         }
     }
 
@@ -434,16 +484,17 @@ impl<'a> Proposals<'a> {
         }
     }
 
-    /// What landed of a revision, by its own numbers: as itself, or as what an earlier one had in its place.
-    fn landed(&self, digest: &Digest, around: &Around<'_>) -> LineSet {
-        let applications = self.applications(digest, around).into_iter();
-        applications.fold(LineSet::default(), |all, (_, lines)| all.union(&lines))
-    }
-
-    /// The applications of a revision and of those before it, each with its lines by the numbers of this one.
-    fn applications(&self, digest: &Digest, around: &Around<'_>) -> Vec<(&'a Placed<'a>, LineSet)> {
+    /// The applications of a revision and of those before it, each with its lines by the numbers of this one; none
+    /// where nothing of `lines` landed.
+    fn applications(
+        &self,
+        digest: &Digest,
+        lines: &LineSet,
+        around: &Around<'_>,
+    ) -> Vec<(&'a Placed<'a>, LineSet)> {
         let (mut found, mut ways) = (Vec::new(), Vec::new());
-        let mut next = Some(*digest);
+        let landed = |folding: &Folding<'_>| folding.landed.intersects(lines);
+        let mut next = self.all.get(digest).filter(|folding| landed(folding)).map(|_| *digest);
         while let Some((digest, folding)) =
             next.take().and_then(|digest| Some((digest, self.all.get(&digest)?)))
         {
@@ -460,19 +511,35 @@ impl<'a> Proposals<'a> {
     }
 }
 
-/// Accepted and rejected lines: each principal's latest word counts, and one rejection outweighs.
-fn tally<'d>(decisions: impl IntoIterator<Item = &'d Decided>) -> (LineSet, LineSet) {
-    let mut words: BTreeMap<&str, (LineSet, LineSet)> = BTreeMap::new();
-    for decided in decisions {
-        let (yes, no) = words.entry(&decided.principal).or_default();
+/// Each principal's latest word on lines: those that they accept and those that they reject.
+#[derive(Default)]
+struct Words(BTreeMap<String, (LineSet, LineSet)>);
+
+impl Words {
+    fn add(&mut self, decided: &Decided) {
+        let (yes, no) = self.0.entry(decided.principal.clone()).or_default();
         let (gains, loses) = if decided.accepts { (yes, no) } else { (no, yes) };
         *gains = gains.union(&decided.lines);
         *loses = loses.minus(&decided.lines);
     }
-    let (mut accepted, mut rejected) = (LineSet::default(), LineSet::default());
-    for (yes, no) in words.values() {
-        accepted = accepted.union(yes);
-        rejected = rejected.union(no);
+
+    fn and(mut self, decided: &Decided) -> Self {
+        self.add(decided);
+        self
     }
-    (accepted.minus(&rejected), rejected)
+
+    /// Accepted and rejected lines: one rejection outweighs.
+    fn tally(&self) -> (LineSet, LineSet) {
+        let (mut accepted, mut rejected) = (LineSet::default(), LineSet::default());
+        for (yes, no) in self.0.values() {
+            accepted = accepted.union(yes);
+            rejected = rejected.union(no);
+        }
+        (accepted.minus(&rejected), rejected)
+    }
+}
+
+/// Accepted and rejected lines after some decisions.
+fn tally<'d>(decisions: impl IntoIterator<Item = &'d Decided>) -> (LineSet, LineSet) {
+    decisions.into_iter().fold(Words::default(), Words::and).tally()
 }

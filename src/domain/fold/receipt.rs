@@ -1,11 +1,12 @@
 //! One receipt: its state, and the moves that it allows.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::Around;
 use super::fork::{Inherited, Origin};
 use super::order::Placed;
-use super::proposal::{ProposalState, Proposals};
+use super::proposal::{ProposalState, Proposals, Standing};
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{CloseStatus, RollbackApplied};
 use crate::domain::finding::Code;
@@ -76,17 +77,17 @@ pub(super) enum Refusal {
 }
 
 /// A receipt while it is being folded.
-#[derive(Clone)]
 pub(super) struct Folding<'a> {
     state: Receipt,
     opening: &'a Placed<'a>,
     closing: Option<&'a Placed<'a>>,
+    /// The trees that were kept, without those that a fork inherited.
     snapshots: BTreeSet<Oid>,
     proposals: Proposals<'a>,
     /// Every entry that its writer may state, in order, whether it counted or not.
     tried: Vec<&'a Placed<'a>>,
-    /// What a fork continues from.
-    inherited: Option<Box<Inherited<'a>>>,
+    /// What a fork continues from, shared with those that continue from it.
+    inherited: Option<Rc<Inherited<'a>>>,
 }
 
 impl<'a> Folding<'a> {
@@ -94,7 +95,7 @@ impl<'a> Folding<'a> {
         id: ReceiptId,
         opening: &'a Placed<'a>,
         known: bool,
-        inherited: Option<Inherited<'a>>,
+        inherited: Option<Rc<Inherited<'a>>>,
     ) -> Self {
         let body = &opening.entry.body;
         let entry = opening.entry.reference();
@@ -113,16 +114,14 @@ impl<'a> Folding<'a> {
             taken_back: Vec::new(),
             origin: None,
         };
-        // The trees that were kept before are kept for a fork as well; all else it only looks at.
-        let snapshots = inherited.iter().flat_map(Inherited::snapshots).collect();
         Folding {
             state,
             opening,
             closing: None,
-            snapshots,
+            snapshots: BTreeSet::new(),
             proposals: Proposals::default(),
             tried: Vec::new(),
-            inherited: inherited.map(Box::new),
+            inherited,
         }
     }
 
@@ -142,8 +141,19 @@ impl<'a> Folding<'a> {
         &self.tried
     }
 
-    pub(super) fn snapshots(&self) -> &BTreeSet<Oid> {
-        &self.snapshots
+    /// Where the change stands that it proposes, by the newest revision.
+    pub(super) fn proposes(&self) -> Option<Standing<'a>> {
+        self.proposals.newest()
+    }
+
+    /// Whether a tree was kept before: what was kept for a receipt is kept for its forks as well.
+    pub(super) fn kept(&self, tree: &Oid) -> bool {
+        self.snapshots.contains(tree) || self.inherited.as_ref().is_some_and(|inherited| inherited.kept(tree))
+    }
+
+    /// Hands over its entries, once none is added any more.
+    pub(super) fn take_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.state.steps)
     }
 
     pub(super) fn inherited(&self) -> Option<&Inherited<'a>> {
@@ -152,8 +162,7 @@ impl<'a> Folding<'a> {
 
     /// The receipt as it was when only its opening was there.
     pub(super) fn begun(&self) -> Folding<'a> {
-        let inherited = self.inherited.as_deref().cloned();
-        Folding::new(self.state.id, self.opening, self.state.known, inherited)
+        Folding::new(self.state.id, self.opening, self.state.known, self.inherited.clone())
     }
 
     pub(super) fn owner(&self) -> &KeyId {
@@ -174,9 +183,9 @@ impl<'a> Folding<'a> {
         self.proposals.take_lost()
     }
 
-    pub(super) fn finish(mut self, around: &Around<'_>) -> Receipt {
-        self.state.proposals = self.proposals.finish(around);
-        self.state.origin = self.inherited.map(|inherited| inherited.finish(around));
+    pub(super) fn finish(mut self) -> Receipt {
+        self.state.proposals = self.proposals.finish();
+        self.state.origin = self.inherited.map(|inherited| inherited.origin().clone());
         self.state
     }
 
@@ -206,7 +215,7 @@ impl<'a> Folding<'a> {
             Fact::SnapshotTaken(snapshot) => drop(self.snapshots.insert(snapshot.worktree)),
             Fact::GateChecked(gate) => {
                 let known_tree = gate.tree.as_bytes().iter().any(|byte| *byte != 0);
-                if gate.dirty && known_tree && !self.snapshots.contains(&gate.tree) {
+                if gate.dirty && known_tree && !self.kept(&gate.tree) {
                     let message =
                         format!("gate on the dirty tree `{}` without its snapshot before", gate.tree);
                     return Err(Refusal::Illegal(Code::IllegalMove, message));

@@ -83,7 +83,7 @@ impl Work {
             Fact::SnapshotTaken(_) => self.snapshots += 1,
             Fact::GateChecked(gate) => {
                 let runs = self.gates.get(&gate.gate).map_or(0, |known| known.runs) + 1;
-                let unproven = gate.output.is_none() && gate.result != GateResult::Skipped;
+                let unproven = gate.is_unproven();
                 self.gates.insert(gate.gate.clone(), GateWord { result: gate.result, unproven, runs });
             }
             Fact::UsageCounted(counted) => {

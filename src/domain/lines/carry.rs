@@ -18,6 +18,12 @@ pub struct Carried {
 }
 
 impl Carried {
+    /// The first `count` numbers, each for itself.
+    #[cfg(test)]
+    pub fn same(count: u64) -> Self {
+        Carried { ranges: vec![(1, 1, count)] }
+    }
+
     /// The numbers of the later revision that `lines` of the earlier one stand for. What has none is left out, and
     /// every number of the later revision that is not here is pending.
     pub fn forward(&self, lines: &LineSet) -> LineSet {
