@@ -322,7 +322,7 @@ fn files_and_lines_stand_side_by_side() {
     assert_eq!(shown(&mut model, 30, 4)[1], "old name → src/file1.rs  [sen…");
     press(&mut model, "\t");
     assert_eq!(shown(&mut model, 30, 4)[2], ">   9 ! src/file1.rs");
-    assert_eq!(shown(&mut model, 1, 1), [">"]);
+    assert_eq!(shown(&mut model, 1, 1), ["…"]);
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn long_lines_move_sideways_and_edits_stand_below() {
     for _ in 0..9 {
         model.press(key(KeyCode::Right));
     }
-    assert_eq!(shown(&mut model, 30, 5)[2..4], [">e L01 + …-----end", "       e …-----end!"]);
+    assert_eq!(shown(&mut model, 30, 5)[2..4], [">e L01 + …--end", "       e …--end!"]);
 }
 
 #[test]
