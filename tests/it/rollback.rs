@@ -457,6 +457,32 @@ fn a_rollback_counts_after_it_was_rewritten() {
 }
 
 #[test]
+fn what_is_refused_moves_no_ref_at_all() {
+    for init in [&[][..], &["--ref-format=reftable"]] {
+        let repo = ten(init);
+        write(&repo.path, "a.txt", &ten_lines(&[2]));
+        let receipt = land(&repo, "One");
+        let before = state(&repo);
+        // No lock of its own for a branch in a reftable.
+        for lock in [".git/index.lock", ".git/refs/heads/main.lock"].iter().take(2 - init.len()) {
+            write(&repo.path, lock, "");
+            // Its task is kept beside the chain, and what keeps it has a ref too.
+            let refused = repo.try_receipt(&["rollback", &receipt, "-m", "Why not"]);
+            assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+            assert_eq!(state(&repo), before, "{lock}");
+            std::fs::remove_file(repo.path.join(lock)).unwrap();
+        }
+        repo.git(&["config", "core.logAllRefUpdates", "always"]);
+        let own = repo.receipt(&["rollback", &receipt, "-m", "Why not"]);
+        assert_sound(&repo, &[&own]);
+        for name in repo.git(&["for-each-ref", "--format=%(refname)", "refs/receipts"]).lines() {
+            let logged = repo.command("git", &repo.path, &["reflog", "exists", name]).status().unwrap();
+            assert_eq!(logged.success(), name.starts_with("refs/receipts/chains/"), "{name}");
+        }
+    }
+}
+
+#[test]
 fn what_stands_in_the_way_stops_it_before_anything_is_written() {
     let repo = ten(&[]);
     write(&repo.path, "a.txt", &ten_lines(&[2]));
