@@ -14,6 +14,15 @@ use crate::store::{
     Along, Appended, Head, Ident, Landing, NoteLine, NotesMove, RefMove, Settled, StoreError,
 };
 
+/// What somebody is to a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Who made the change.
+    Author,
+    /// Who made the commit.
+    Committer,
+}
+
 /// Where something is to land.
 pub(super) struct Site {
     /// HEAD as it was seen.
@@ -49,6 +58,24 @@ impl Context {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Who the author or the committer of a commit of the project's own is, as git would have it.
+    ///
+    /// # Errors
+    /// Where git would make no commit, as nobody said who they are.
+    pub(super) fn project_ident(&self, role: Role) -> anyhow::Result<Ident> {
+        let (variable, word) = match role {
+            Role::Author => ("AUTHOR", "author"),
+            Role::Committer => ("COMMITTER", "committer"),
+        };
+        self.store.ident(variable)?.map_err(|cause| {
+            user_error(
+                format!("{word} identity unknown: {cause}"),
+                "tell git who you are: `git config --global user.name \"Your Name\"` and `git config --global \
+                 user.email you@example.com`; nothing was changed",
+            )
+        })
     }
 
     /// Puts a tree into index and working tree, without a commit.
@@ -144,6 +171,7 @@ pub(super) fn land(
     story: &mut dyn Story,
 ) -> anyhow::Result<(Oid, Vec<Appended>)> {
     let Commission { receipt, command, tree, message, no_verify, author, settled } = commission;
+    let committer = ctx.project_ident(Role::Committer)?;
     let message = match no_verify {
         true => message,
         false => ctx.store.run_commit_hooks(tree, &message)?,
@@ -159,6 +187,7 @@ pub(super) fn land(
         branch,
         message,
         author,
+        committer,
         story,
         commit: None,
         notes: None,
@@ -183,6 +212,7 @@ struct Making<'a> {
     branch: String,
     message: String,
     author: Ident,
+    committer: Ident,
     story: &'a mut dyn Story,
     commit: Option<Oid>,
     notes: Option<NotesMove>,
@@ -195,9 +225,8 @@ impl Along for Making<'_> {
         let newest = self.story.named(before)?;
         let trailers = [format!("Receipt-Id={}", self.receipt), format!("Receipt-Entry={newest}")];
         let message = store.with_trailers(&self.message, &trailers)?;
-        let (name, email) = self.ctx.author_ident();
-        let committer = Ident { name, email, time: None };
-        let commit = store.write_commit(self.tree, &[self.parent], &self.author, &committer, &message)?;
+        let parents = [self.parent];
+        let commit = store.write_commit(self.tree, &parents, &self.author, &self.committer, &message)?;
         self.commit = Some(commit);
         self.story.told(commit)
     }

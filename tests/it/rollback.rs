@@ -483,6 +483,47 @@ fn what_is_refused_moves_no_ref_at_all() {
 }
 
 #[test]
+fn nobody_commits_where_git_does_not_know_who_they_are() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let landed = land(&repo, "One");
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5]));
+    let open = repo.receipt(&["propose", "-m", "Two", "--restore"]);
+    repo.git(&["config", "user.useConfigOnly", "true"]);
+    let run = |arguments: &[&str], known: &[(&str, &str)]| {
+        let mut command = repo.command(PROGRAM, &repo.path, arguments);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env_remove(format!("GIT_{role}_NAME")).env_remove(format!("GIT_{role}_EMAIL"));
+        }
+        command.envs(known.iter().copied()).output().unwrap()
+    };
+    let before = state(&repo);
+    for arguments in [&["rollback", &landed][..], &["accept", &open]] {
+        let refused = run(arguments, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(" identity unknown: no email was given"), "{}", said(&refused));
+        assert!(said(&refused).contains("git config --global user.email"), "{}", said(&refused));
+        assert_eq!(state(&repo), before);
+    }
+    // Entries of chains are no commits of the project.
+    let signed = run(&["accept", &open, "--lines", "1"], &[]);
+    assert!(signed.status.success(), "{}", said(&signed));
+    let refused = run(&["apply", &open], &[]);
+    assert!(said(&refused).contains("committer identity unknown"), "{}", said(&refused));
+    // As git has it, a committer may be named alone.
+    repo.git(&["config", "committer.name", "Con Mitter"]);
+    repo.git(&["config", "committer.email", "con@example.com"]);
+    let applied = run(&["apply", &open], &[]);
+    assert!(applied.status.success(), "{}", said(&applied));
+    assert_eq!(repo.git(&["log", "-1", "--format=%cn <%ce>"]), "Con Mitter <con@example.com>");
+    let known = [("GIT_AUTHOR_NAME", "Au Thor"), ("GIT_AUTHOR_EMAIL", "au@example.com")];
+    assert!(said(&run(&["rollback", &landed], &[])).contains("author identity unknown"));
+    assert!(run(&["rollback", &landed], &known).status.success());
+    assert_eq!(repo.git(&["log", "-1", "--format=%an <%ae> %cn"]), "Au Thor <au@example.com> Con Mitter");
+    assert_sound(&repo, &[&landed, &open]);
+}
+
+#[test]
 fn what_stands_in_the_way_stops_it_before_anything_is_written() {
     let repo = ten(&[]);
     write(&repo.path, "a.txt", &ten_lines(&[2]));

@@ -13,7 +13,7 @@ pub use self::restore::Restored;
 pub use self::undo::{base_of, rollback_again, rollback_upon};
 
 use self::undo::Undoing;
-use super::landing::{self, Commission, Site, Story, message_of};
+use super::landing::{self, Commission, Role, Site, Story, message_of};
 use super::proposal::newest_of_each_chain;
 use super::sources::Proposed;
 use super::verify::Picture;
@@ -24,7 +24,7 @@ use crate::domain::fact::data::{Base, CloseStatus, ReceiptOpened, RollbackApplie
 use crate::domain::fact::values::LineSet;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{EntryRef, Oid, ReceiptId};
-use crate::store::{Appended, Ident, Merged, OpenReceipt, StoreError};
+use crate::store::{Appended, Merged, OpenReceipt, StoreError};
 
 /// Take back what a receipt applied, or bring the files back as they were at a snapshot
 ///
@@ -219,14 +219,13 @@ impl Rollback<'_> {
             return Ok(("proposed", Some(made.receipt), None));
         }
         let own = ctx.store.new_receipt_id(ctx.now);
-        let (name, email) = ctx.author_ident();
         let commission = Commission {
             receipt: own,
             command: "rollback",
             tree: self.to_tree,
             message,
             no_verify: args.no_verify,
-            author: Ident { name, email, time: None },
+            author: ctx.project_ident(Role::Author)?,
             settled: &[],
         };
         let opening = self.opened(own, &summary)?;
