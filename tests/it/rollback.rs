@@ -293,6 +293,36 @@ fn a_rollback_can_be_proposed_or_only_shown() {
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
 }
 
+#[test]
+fn what_is_only_shown_is_a_patch_that_git_applies() {
+    let repo = ten(&[]);
+    std::fs::create_dir(repo.path.join("d d")).unwrap();
+    std::fs::write(repo.path.join("d d/f"), b"\tone\r\n-- two\n\xff\n").unwrap();
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Bytes"]);
+    std::fs::write(repo.path.join("d d/f"), b"\tother\r\ntwo\n\xfe\n").unwrap();
+    let shown = |arguments: &[&str]| {
+        let output = repo.command(PROGRAM, &repo.path, arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        std::fs::write(repo.folder.path().join("shown"), &output.stdout).unwrap();
+        output.stdout
+    };
+    let receipt = repo.receipt(&["propose", "-m", "Bytes", "--restore"]);
+    shown(&["preview", &receipt]);
+    repo.git(&["apply", "../shown"]);
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    shown(&["rollback", &receipt, "-n"]);
+    repo.git(&["apply", "--index", "../shown"]);
+    assert_eq!(repo.git(&["diff", "--cached", "--stat", "HEAD^"]), "");
+    repo.git(&["reset", "-q", "--hard"]);
+    // What is no header is one line of the file.
+    let colored = shown(&["--color", "always", "rollback", &receipt, "-n"]);
+    let colored = String::from_utf8_lossy(&colored).into_owned();
+    assert!(colored.contains("\u{1b}[1m--- a/d d/f\t\u{1b}[0m\n"), "{colored:?}");
+    assert!(colored.contains("\u{1b}[32m+-- two\u{1b}[0m\n"), "{colored:?}");
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);

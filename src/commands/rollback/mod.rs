@@ -78,9 +78,16 @@ pub struct RolledBack {
     /// What was brought back, with `--to`.
     pub restored: Option<Restored>,
     /// The difference that it makes, as a unified diff, with `--dry-run`. Bytes that are no UTF-8 are replaced.
-    pub patch: Option<String>,
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "Option<String>")]
+    pub patch: Option<Vec<u8>>,
     /// Commands that ran, whose effects outside of the repository are not taken back.
     pub not_taken_back: Vec<Effect>,
+}
+
+/// Bytes as the text that they are for people.
+fn as_text<S: serde::Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    bytes.as_deref().map(String::from_utf8_lossy).serialize(serializer)
 }
 
 /// How something was taken back.
@@ -181,7 +188,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
             taken: undoing.taken.iter().map(view).collect(),
         }),
         restored: None,
-        patch: patch.map(|patch| String::from_utf8_lossy(&patch).into_owned()),
+        patch,
         not_taken_back,
     })
 }
