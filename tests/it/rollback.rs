@@ -323,6 +323,33 @@ fn what_is_only_shown_is_a_patch_that_git_applies() {
     assert!(colored.contains("\u{1b}[32m+-- two\u{1b}[0m\n"), "{colored:?}");
 }
 
+#[test]
+fn lines_of_an_earlier_revision_are_told_by_its_number() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = repo.receipt(&["propose", "-m", "Two lines", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "2"]);
+    repo.receipt(&["apply", &receipt, "--partial"]);
+    let told = "those of revision 1";
+    // As long as it is the newest nothing needs to be said.
+    let shown = repo.try_receipt(&["rollback", &receipt, "--lines", "2", "-n"]);
+    assert!(!said(&shown).contains(told), "{}", said(&shown));
+    write(&repo.path, "a.txt", &ten_lines(&[3, 8]));
+    repo.receipt(&["revise", &receipt, "-m", "Another line"]);
+    let (report, _) = repo.json(&["show", &receipt]);
+    let before = serde_json::json!([{"revision": 1, "lines": "2"}]);
+    assert_eq!(report["proposal"]["landed_before"], before, "{report:#}");
+    let text = repo.receipt(&["show", &receipt]);
+    assert!(text.contains("revision 2 proposed") && text.contains("applied before lines 2 of revision 1"), "{text}");
+    let shown = repo.try_receipt(&["rollback", &receipt, "--lines", "2", "-n"]);
+    assert!(said(&shown).contains(told), "{}", said(&shown));
+    repo.git(&["restore", "."]);
+    let done = repo.try_receipt(&["rollback", &receipt, "--lines", "2"]);
+    assert!(done.status.success() && said(&done).contains(told), "{}", said(&done));
+    assert_eq!(said(&done).matches("revision 1,").count(), 1, "{}", said(&done));
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);

@@ -242,6 +242,9 @@ pub(super) fn standing(text: &Text, proposal: &ProposalView) -> String {
             line.push_str(&format!(", {word} {lines}"));
         }
     }
+    for before in &proposal.landed_before {
+        line.push_str(&format!(", applied before lines {} of revision {}", before.lines, before.revision));
+    }
     if !proposal.sensitive.is_empty() {
         let paths: Vec<_> = proposal.sensitive.keys().map(|path| safe(path)).collect();
         line.push_str(&text.warn(&format!("  [sensitive: {}]", paths.join(", "))));

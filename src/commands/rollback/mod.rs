@@ -153,6 +153,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
             "`git log` shows what took it away",
         ));
     }
+    if lines.is_some() {
+        tell_revision(ctx, receipt, &undoing);
+    }
     // What was taken back before is not taken back once more, and the entry must not say so.
     let stated = lines.or_else(|| undoing.rest.clone());
     let rollback = Rollback {
@@ -191,6 +194,20 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
         patch,
         not_taken_back,
     })
+}
+
+/// Says whose numbers count where they are not those that `diff` shows.
+fn tell_revision(ctx: &Context, receipt: &Receipt, undoing: &Undoing<'_>) {
+    let taken = undoing.taken.iter().find_map(undo::Taken::revision);
+    let Some(proposal) = taken.map(|at| &receipt.proposals[at]).filter(|known| known.superseded_by.is_some())
+    else {
+        return;
+    };
+    let (id, revision) = (receipt.id, proposal.made.revision);
+    ctx.notice(format!(
+        "the numbers are those of revision {revision}, the newest of which something landed: `git receipt diff {id} \
+         --revision {revision}` shows them"
+    ));
 }
 
 /// A rollback that is worked out.
