@@ -350,6 +350,23 @@ fn lines_of_an_earlier_revision_are_told_by_its_number() {
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
 }
 
+#[test]
+fn a_reason_is_kept_wherever_it_goes_and_an_empty_one_is_none() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    let own = repo.receipt(&["rollback", &receipt, "--lines", "1", "-m", " "]);
+    let message = repo.git(&["log", "-1", "--format=%B"]);
+    assert!(message.starts_with("Roll back \"Two lines\"\n\nThis takes back lines 1"), "{message}");
+    let (shown, _) = repo.json(&["show", &own]);
+    assert_eq!(shown["task"], "Roll back \"Two lines\"", "{shown:#}");
+    let staged = repo.receipt(&["rollback", &receipt, "--stage", "-m", "Not wanted after all"]);
+    let (shown, _) = repo.json(&["show", &staged]);
+    assert_eq!(shown["task"], "Not wanted after all", "{shown:#}");
+    let text = repo.receipt(&["show", &staged]);
+    assert!(text.contains("Not wanted after all"), "{text}");
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);

@@ -278,6 +278,11 @@ impl Rollback<'_> {
         Ok(summary.lines().next().unwrap_or_default().trim().to_owned())
     }
 
+    /// The reason, if there is one.
+    fn why(&self) -> Option<&str> {
+        self.args.message.as_deref().map(str::trim).filter(|why| !why.is_empty())
+    }
+
     fn message(&self, summary: &str) -> String {
         let lines = self.lines.as_ref().map(|lines| format!("lines {lines} of ")).unwrap_or_default();
         let what = format!("This takes back {lines}receipt {}", self.receipt.id);
@@ -286,8 +291,8 @@ impl Rollback<'_> {
             [one] => format!(",\nwhich landed as {one}."),
             several => format!(", which landed as\n{}.", several.join(",\n")),
         };
-        match &self.args.message {
-            Some(why) => format!("{summary}\n\n{}\n\n{what}{landed}", why.trim()),
+        match self.why() {
+            Some(why) => format!("{summary}\n\n{why}\n\n{what}{landed}"),
             None => format!("{summary}\n\n{what}{landed}"),
         }
     }
@@ -334,7 +339,7 @@ impl Rollback<'_> {
             branch: site.head.branch.as_deref().map(super::open::short),
             dirty: ctx.store.is_dirty()?,
         };
-        let task = self.args.message.clone().unwrap_or_else(|| summary.to_owned());
+        let task = self.why().unwrap_or(summary).to_owned();
         Ok(ReceiptOpened {
             task_type: Some("rollback".into()),
             ..ReceiptOpened::of(task, summary, Some(base))
