@@ -367,6 +367,18 @@ fn a_reason_is_kept_wherever_it_goes_and_an_empty_one_is_none() {
     assert!(text.contains("Not wanted after all"), "{text}");
 }
 
+#[test]
+fn the_folder_that_somebody_stands_in_stays() {
+    let repo = ten(&[]);
+    write(&repo.path, "sub/deep/x", "x\n");
+    write(&repo.path, "other/y", "y\n");
+    let receipt = land(&repo, "Folders");
+    repo.receipt_in(&repo.path.join("sub/deep"), &["rollback", &receipt]);
+    assert!(repo.path.join("sub/deep").is_dir() && !repo.path.join("sub/deep/x").exists());
+    assert!(!repo.path.join("other").exists());
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);
