@@ -152,6 +152,8 @@ pub(super) struct Commission<'a> {
     pub no_verify: bool,
     /// Who is its author.
     pub author: Ident,
+    /// What helps where a hook changes the tree.
+    pub if_hook_changes: String,
     /// Files that stay as they are.
     pub settled: &'a [Settled],
 }
@@ -170,11 +172,15 @@ pub(super) fn land(
     drafts: Vec<Draft>,
     story: &mut dyn Story,
 ) -> anyhow::Result<(Oid, Vec<Appended>)> {
-    let Commission { receipt, command, tree, message, no_verify, author, settled } = commission;
+    let Commission { receipt, command, tree, message, no_verify, author, if_hook_changes, settled } =
+        commission;
     let committer = ctx.project_ident(Role::Committer)?;
     let message = match no_verify {
         true => message,
-        false => ctx.store.run_commit_hooks(tree, &message)?,
+        false => ctx.store.run_commit_hooks(tree, &message).map_err(|error| match &error {
+            StoreError::HookChanged(_) => user_error(error.to_string(), if_hook_changes),
+            _ => error.into(),
+        })?,
     };
     let landing = ctx.store.prepare_landing(&site.head, (site.parent.tree, tree), settled)?;
     let branch = site.head.branch.clone().unwrap_or_else(|| "HEAD".to_owned());

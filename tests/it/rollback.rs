@@ -379,6 +379,36 @@ fn the_folder_that_somebody_stands_in_stays() {
     assert_eq!(repo.git(&["status", "--porcelain"]), "");
 }
 
+#[test]
+fn what_would_be_typed_next_can_be_typed() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One");
+    let hook = repo.path.join(".git/hooks/pre-commit");
+    write(&repo.path, ".git/hooks/pre-commit", "#!/bin/sh\necho more >>a.txt\ngit add a.txt\n");
+    #[cfg(unix)]
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let hint = |arguments: &[&str]| {
+        let output = repo.try_receipt(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        said(&output)
+    };
+    let changed = hint(&["rollback", &receipt]);
+    assert!(changed.contains("`--stage`") && !changed.contains("revise"), "{changed}");
+    std::fs::remove_file(&hook).unwrap();
+    repo.git(&["restore", "."]);
+    let own = repo.receipt(&["rollback", &receipt]);
+    assert!(hint(&["diff", &own]).contains(&format!("propose --receipt {own}`")));
+    assert!(hint(&["diff", &receipt, "--revision", "7"]).contains(&format!("diff {receipt} --revisions`")));
+    assert!(hint(&["diff", &receipt, "--lines", "7"]).contains(&format!("`git receipt diff {receipt}` shows")));
+    assert!(hint(&["replay", &receipt, "--at", "70"]).contains(&format!("`git receipt show {receipt}` lists")));
+    assert!(hint(&["replay", "--rerun", &receipt]).contains(&format!("`git receipt replay {receipt} --rerun`")));
+    let (error, code) = repo.json(&["replay", "--rerun", &receipt]);
+    assert!(code == 2 && error["hint"].as_str().unwrap().contains("--rerun"), "{error:#}");
+    let usage = hint(&["rollback", "--to", "x", &receipt]);
+    assert!(!usage.contains("<SNAPSHOT> [R]") && usage.contains("--to <SNAPSHOT> [--paths"), "{usage}");
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);

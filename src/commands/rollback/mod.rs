@@ -35,6 +35,8 @@ use crate::store::{Appended, Merged, OpenReceipt, StoreError};
 /// With `--to` the working tree goes back to a snapshot, after a snapshot of now. HEAD and branches stay, and so do
 /// ignored files.
 #[derive(Debug, Clone, clap::Args)]
+#[command(override_usage = "git receipt rollback [OPTIONS] <R>\n       \
+                            git receipt rollback [OPTIONS] --to <SNAPSHOT> [--paths <P>...]")]
 pub struct Args {
     /// The receipt
     #[arg(value_name = "R", required_unless_present = "to")]
@@ -250,6 +252,9 @@ impl Rollback<'_> {
             message,
             no_verify: args.no_verify,
             author: ctx.project_ident(Role::Author)?,
+            if_hook_changes: "nothing was changed; the same with `--stage` leaves the commit to you, and `--no-verify` \
+                              passes the hook by"
+                .to_owned(),
             settled: &[],
         };
         let opening = self.opened(own, &summary)?;

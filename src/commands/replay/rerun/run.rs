@@ -149,7 +149,7 @@ fn inside(top: &Path, directory: &Directory) -> anyhow::Result<PathBuf> {
         (Ok(real), Ok(real_top)) if real.starts_with(&real_top) && real.is_dir() => Ok(path),
         _ => Err(crate::commands::user_error(
             format!("the tree has no folder `{folder}` for the gate to run in"),
-            "`git receipt log R --kind gate.checked` shows what was recorded",
+            "`git receipt log --kind gate.checked` with the receipt shows what was recorded",
         )),
     }
 }
