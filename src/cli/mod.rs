@@ -134,6 +134,8 @@ struct Output {
     json: bool,
     jsonl: bool,
     color: bool,
+    /// Whether standard output is a terminal.
+    terminal: bool,
     /// Whether long results go through a pager.
     pager: bool,
 }
@@ -145,7 +147,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json" || arg == "--jsonl");
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, wants_json),
+        Err(error) => return usage(&error, swallowed(&error, &args), wants_json),
     };
     let mut env = Env::new();
     env.checks_all = cli.no_cache;
@@ -181,7 +183,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             | Command::Preview(_)
     );
     let pager = looks && env.stdout_is_terminal && !cli.no_pager && !cli.json && !cli.jsonl;
-    let output = Output { json: cli.json, jsonl: cli.jsonl, color, pager };
+    let terminal = env.stdout_is_terminal;
+    let output = Output { json: cli.json, jsonl: cli.jsonl, color, terminal, pager };
     match dispatch(cli.command, env, output) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(&error, output.json || output.jsonl),
@@ -329,7 +332,18 @@ fn finish<R: Report + Render>(report: &R, output: Output) -> anyhow::Result<u8> 
             }
             None => report.render(&mut text),
         }
-        text.into_string()
+        let text = text.into_string();
+        match report.patch() {
+            Some(patch) if output.pager => {
+                text + &String::from_utf8_lossy(&ui::patch_bytes(patch, output.color, true))
+            }
+            Some(patch) => {
+                let patch = ui::patch_bytes(patch, output.color, output.terminal);
+                ui::print_bytes(&[text.as_bytes(), &patch].concat())?;
+                return Ok(report.exit_code());
+            }
+            None => text,
+        }
     };
     if output.pager {
         ui::page(&text)?
@@ -373,8 +387,18 @@ fn fail(error: &anyhow::Error, json: bool) -> ExitCode {
     ExitCode::from(report.code)
 }
 
+/// What helps where an option took the receipt for a word of its own.
+fn swallowed(error: &clap::Error, args: &[OsString]) -> Option<String> {
+    let mut words = args.iter().filter_map(|arg| arg.to_str()).skip_while(|word| *word != "replay");
+    let taken = words.by_ref().skip_while(|word| *word != "--rerun").nth(1);
+    let taken = taken.filter(|word| !word.starts_with('-'))?;
+    (error.kind() == clap::error::ErrorKind::MissingRequiredArgument).then(|| {
+        format!("`--rerun` takes the words behind it for gates: `git receipt replay {taken} --rerun`")
+    })
+}
+
 /// Reports what clap says: help and version are results, the rest is wrong usage.
-fn usage(error: &clap::Error, json: bool) -> ExitCode {
+fn usage(error: &clap::Error, hint: Option<String>, json: bool) -> ExitCode {
     if !error.use_stderr() {
         return match ui::print(&error.to_string()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -389,15 +413,20 @@ fn usage(error: &clap::Error, json: bool) -> ExitCode {
             code: 2,
             message,
             causes: Vec::new(),
-            hint: Some(
-                "`git receipt help` lists the commands, and `git receipt help COMMAND` its options".into(),
-            ),
+            hint: hint.or_else(|| {
+                let help =
+                    "`git receipt help` lists the commands, and `git receipt help COMMAND` its options";
+                Some(help.into())
+            }),
         };
         let _ = ui::print(
             &(render::escape_invisible(&serde_json::to_string(&report).unwrap_or_default()) + "\n"),
         );
     } else {
         eprint!("{text}");
+        if let Some(hint) = hint {
+            ui::talk(" hint", &ui::safe(&hint));
+        }
     }
     ExitCode::from(2)
 }

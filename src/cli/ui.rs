@@ -19,6 +19,12 @@ pub enum ColorChoice {
     Never,
 }
 
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
 /// Text of a result, built up line by line.
 pub struct Text {
     buffer: String,
@@ -50,27 +56,35 @@ impl Text {
 
     /// Something good.
     pub fn good(&self, text: &str) -> String {
-        self.paint(AnsiColor::Green.on_default(), text)
+        self.paint(GOOD, text)
     }
 
     /// Something bad.
     pub fn bad(&self, text: &str) -> String {
-        self.paint(AnsiColor::Red.on_default().bold(), text)
+        self.paint(BAD, text)
     }
 
     /// Something to look at.
     pub fn warn(&self, text: &str) -> String {
-        self.paint(AnsiColor::Yellow.on_default(), text)
+        self.paint(WARN, text)
     }
 
     /// Something of less weight.
     pub fn dim(&self, text: &str) -> String {
-        self.paint(Style::new().dimmed(), text)
+        self.paint(DIM, text)
     }
 
     /// A heading.
     pub fn bold(&self, text: &str) -> String {
-        self.paint(Style::new().bold(), text)
+        self.paint(BOLD, text)
+    }
+
+    /// The lines of a unified diff, each behind `indent`.
+    pub fn patch(&mut self, patch: &str, indent: &str) {
+        let shown = patch_bytes(patch.trim_end_matches('\n').as_bytes(), self.color, true);
+        for line in String::from_utf8_lossy(&shown).lines() {
+            self.exact(format!("{indent}{line}"));
+        }
     }
 
     /// The text.
@@ -136,9 +150,57 @@ pub fn print_foreign(bytes: &[u8]) -> io::Result<()> {
         return print_bytes(bytes);
     }
     let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<String> =
-        text.split('\n').map(|line| line.split('\t').map(safe).collect::<Vec<_>>().join("\t")).collect();
+    let lines: Vec<String> = text.split('\n').map(safe_but_tabs).collect();
     print(&lines.join("\n"))
+}
+
+/// As [`safe`], but tabs stay.
+fn safe_but_tabs(text: &str) -> String {
+    text.split('\t').map(safe).collect::<Vec<_>>().join("\t")
+}
+
+/// A unified diff as bytes for standard output: as it is, so that `git apply` takes it, and for a terminal without what
+/// would steer that.
+pub fn patch_bytes(patch: &[u8], color: bool, terminal: bool) -> Vec<u8> {
+    if !color && !terminal {
+        return patch.to_vec();
+    }
+    let (mut shown, mut styles) = (Vec::with_capacity(patch.len()), PatchStyles::default());
+    for line in patch.split_inclusive(|byte| *byte == b'\n') {
+        let (text, end) = line.strip_suffix(b"\n").map_or((line, &b""[..]), |text| (text, b"\n"));
+        let style = styles.of(text).filter(|_| color);
+        shown.extend(style.iter().flat_map(|style| style.to_string().into_bytes()));
+        match terminal {
+            true => shown.extend(safe_but_tabs(&String::from_utf8_lossy(text)).into_bytes()),
+            false => shown.extend_from_slice(text),
+        }
+        shown.extend(style.iter().flat_map(|style| format!("{style:#}").into_bytes()));
+        shown.extend_from_slice(end);
+    }
+    shown
+}
+
+/// How the lines of a unified diff look, told one after the other.
+#[derive(Default)]
+struct PatchStyles {
+    /// Whether the lines are those of a file: what begins with `---` there is a line that goes, and no header.
+    content: bool,
+}
+
+impl PatchStyles {
+    fn of(&mut self, line: &[u8]) -> Option<Style> {
+        self.content &= !line.starts_with(b"diff ");
+        match line.first() {
+            Some(b'@') => {
+                self.content = true;
+                Some(DIM)
+            }
+            _ if !self.content => Some(BOLD),
+            Some(b'+') => Some(GOOD),
+            Some(b'-') => Some(BAD),
+            _ => None,
+        }
+    }
 }
 
 /// As [`print()`], for bytes that are no text.
@@ -220,6 +282,20 @@ mod tests {
         assert_eq!(safe("a\u{1b}[31mb\nc\u{202e}d\u{200b}"), "a\\u{1b}[31mb\\nc\\u{202e}d\\u{200b}");
         assert_eq!(safe("plain – ünïcode 漢字 🎉"), "plain – ünïcode 漢字 🎉");
         assert_eq!(safe_lines("one\r\ntwo\u{7}"), "one\ntwo\\u{7}");
+        let patch =
+            b"--- a/f\t\n+++ b/f\t\n@@ -1 +1 @@\n--- \tx\r\n++\x1b[1m\xff\ndiff --git a/g b/g\n--- a/g\n";
+        assert_eq!(patch_bytes(patch, false, false), patch);
+        assert_eq!(
+            String::from_utf8(patch_bytes(patch, false, true)).unwrap(),
+            "--- a/f\t\n+++ b/f\t\n@@ -1 +1 @@\n--- \tx\\r\n++\\u{1b}[1m\u{fffd}\ndiff --git a/g b/g\n--- a/g\n"
+        );
+        let colored = String::from_utf8_lossy(&patch_bytes(patch, true, false)).into_owned();
+        let shown = |style: Style, line: &str| colored.contains(&format!("{style}{line}{style:#}\n"));
+        assert!(
+            shown(BOLD, "--- a/f\t") && shown(BOLD, "+++ b/f\t") && shown(BOLD, "--- a/g"),
+            "{colored:?}"
+        );
+        assert!(shown(BAD, "--- \tx\r") && shown(GOOD, "++\u{1b}[1m\u{fffd}"), "{colored:?}");
     }
 
     #[test]

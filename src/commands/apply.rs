@@ -204,6 +204,10 @@ impl Request<'_> {
             message: message_of(&self.proposal.made.summary, "A proposed change"),
             no_verify: self.args.no_verify,
             author: self.author()?,
+            if_hook_changes: format!(
+                "`git receipt revise {}` proposes what the hook would have it be",
+                self.receipt.id
+            ),
             settled: &settled,
         };
         let mut story = Landed { ctx, request: self, plan: &plan, parent, cost, decisions: Vec::new() };

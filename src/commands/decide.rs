@@ -144,7 +144,8 @@ pub fn accept(ctx: &Context, args: &AcceptArgs) -> anyhow::Result<Accepted> {
     let me = trust.principal_of(ctx.person()?.id());
     let loaded = ctx.load(&proposal.made)?;
     ctx.check(&loaded)?;
-    let chosen = ctx.selected(&loaded.table, args.which.lines.as_deref(), args.which.path.as_deref())?;
+    let (lines, path) = (args.which.lines.as_deref(), args.which.path.as_deref());
+    let chosen = ctx.selected(&receipt.id.to_string(), &loaded.table, lines, path)?;
     let whole = chosen.is_none();
     let lines = match chosen {
         Some(lines) => lines,
@@ -212,7 +213,8 @@ pub fn reject(ctx: &Context, args: &RejectArgs) -> anyhow::Result<Rejected> {
     let proposal = picture.current(receipt, args.revision)?;
     let me = trust.principal_of(ctx.person()?.id());
     let loaded = ctx.load(&proposal.made)?;
-    let chosen = ctx.selected(&loaded.table, args.which.lines.as_deref(), args.which.path.as_deref())?;
+    let (lines, path) = (args.which.lines.as_deref(), args.which.path.as_deref());
+    let chosen = ctx.selected(&receipt.id.to_string(), &loaded.table, lines, path)?;
     let lines = chosen.unwrap_or_else(|| proposal.pending());
     if lines.is_empty() {
         let hint = "name lines with `--lines` to change a decision";

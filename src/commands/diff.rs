@@ -124,7 +124,7 @@ fn of_receipt(ctx: &Context, picture: &Picture, receipt: &Receipt, args: &Args) 
     }
     let loaded = ctx.load(made)?;
     let change = ctx.check(&loaded)?;
-    let chosen = ctx.selected(&loaded.table, args.lines.as_deref(), None)?;
+    let chosen = ctx.selected(&receipt.id.to_string(), &loaded.table, args.lines.as_deref(), None)?;
     if args.patch {
         let tree = match &chosen {
             Some(lines) => {
@@ -177,7 +177,7 @@ fn tree_named(ctx: &Context, picture: &Picture, name: &str) -> anyhow::Result<Oi
 fn between(ctx: &Context, from: Oid, to: Oid, args: &Args) -> anyhow::Result<Diffed> {
     let (base, proposed) = ctx.store.changed_files(from, to)?;
     let table = lines::diff(&base, &proposed, &ctx.store).map_err(lines_error)?;
-    let chosen = ctx.selected(&table, args.lines.as_deref(), None)?;
+    let chosen = ctx.selected(&args.names.join(" "), &table, args.lines.as_deref(), None)?;
     let mut diffed = Diffed {
         receipt: None,
         revision: None,

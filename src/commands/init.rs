@@ -14,6 +14,9 @@ use crate::store::keys::RECORDER;
 ///
 /// Makes this machine's recorder key if there is none, and writes the repository's own configuration. Says each
 /// thing it did; running it again changes nothing, and `deinit` undoes exactly what it did.
+///
+/// The man page goes to `share/man` beside the program where that is below your home folder or is there already, else to
+/// the one in your own data folder.
 #[derive(Debug, Clone, clap::Args, Default)]
 pub struct Args {
     /// Leave the man page alone
@@ -192,7 +195,7 @@ fn recorder(ctx: &Context, changes: &mut Vec<String>) -> anyhow::Result<String> 
 /// Puts the man page where `man`, and so `git receipt --help`, finds it.
 ///
 /// man-db looks in `share/man` beside every `bin` folder of the path, so the page goes beside this program where
-/// that may be written, else below the user's own data folder.
+/// that is the user's own or a folder for man pages already, else below the user's own data folder.
 fn install_man_page(ctx: &Context) -> anyhow::Result<Option<PathBuf>> {
     let Some(page) = &ctx.env.man_page else { return Ok(None) };
     // On the path the program may be a link to where it really is; `man` goes by the path.
@@ -201,6 +204,9 @@ fn install_man_page(ctx: &Context) -> anyhow::Result<Option<PathBuf>> {
     let found = on_path.map(|folder| folder.join("git-receipt")).find(|program| program.is_file());
     let program = found.or_else(|| ctx.env.program.clone());
     let beside = program.and_then(|program| Some(program.parent()?.parent()?.join("share")));
+    let home = ctx.env.home();
+    let is_own = |share: &PathBuf| home.as_ref().is_some_and(|home| share.starts_with(home));
+    let beside = beside.filter(|share| is_own(share) || share.join("man").is_dir());
     let own = ctx
         .env
         .var_os("XDG_DATA_HOME")

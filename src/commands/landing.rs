@@ -14,6 +14,15 @@ use crate::store::{
     Along, Appended, Head, Ident, Landing, NoteLine, NotesMove, RefMove, Settled, StoreError,
 };
 
+/// What somebody is to a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Who made the change.
+    Author,
+    /// Who made the commit.
+    Committer,
+}
+
 /// Where something is to land.
 pub(super) struct Site {
     /// HEAD as it was seen.
@@ -49,6 +58,24 @@ impl Context {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Who the author or the committer of a commit of the project's own is, as git would have it.
+    ///
+    /// # Errors
+    /// Where git would make no commit, as nobody said who they are.
+    pub(super) fn project_ident(&self, role: Role) -> anyhow::Result<Ident> {
+        let (variable, word) = match role {
+            Role::Author => ("AUTHOR", "author"),
+            Role::Committer => ("COMMITTER", "committer"),
+        };
+        self.store.ident(variable)?.map_err(|cause| {
+            user_error(
+                format!("{word} identity unknown: {cause}"),
+                "tell git who you are: `git config --global user.name \"Your Name\"` and `git config --global \
+                 user.email you@example.com`; nothing was changed",
+            )
+        })
     }
 
     /// Puts a tree into index and working tree, without a commit.
@@ -125,6 +152,8 @@ pub(super) struct Commission<'a> {
     pub no_verify: bool,
     /// Who is its author.
     pub author: Ident,
+    /// What helps where a hook changes the tree.
+    pub if_hook_changes: String,
     /// Files that stay as they are.
     pub settled: &'a [Settled],
 }
@@ -143,10 +172,15 @@ pub(super) fn land(
     drafts: Vec<Draft>,
     story: &mut dyn Story,
 ) -> anyhow::Result<(Oid, Vec<Appended>)> {
-    let Commission { receipt, command, tree, message, no_verify, author, settled } = commission;
+    let Commission { receipt, command, tree, message, no_verify, author, if_hook_changes, settled } =
+        commission;
+    let committer = ctx.project_ident(Role::Committer)?;
     let message = match no_verify {
         true => message,
-        false => ctx.store.run_commit_hooks(tree, &message)?,
+        false => ctx.store.run_commit_hooks(tree, &message).map_err(|error| match &error {
+            StoreError::HookChanged(_) => user_error(error.to_string(), if_hook_changes),
+            _ => error.into(),
+        })?,
     };
     let landing = ctx.store.prepare_landing(&site.head, (site.parent.tree, tree), settled)?;
     let branch = site.head.branch.clone().unwrap_or_else(|| "HEAD".to_owned());
@@ -159,6 +193,7 @@ pub(super) fn land(
         branch,
         message,
         author,
+        committer,
         story,
         commit: None,
         notes: None,
@@ -183,6 +218,7 @@ struct Making<'a> {
     branch: String,
     message: String,
     author: Ident,
+    committer: Ident,
     story: &'a mut dyn Story,
     commit: Option<Oid>,
     notes: Option<NotesMove>,
@@ -195,9 +231,8 @@ impl Along for Making<'_> {
         let newest = self.story.named(before)?;
         let trailers = [format!("Receipt-Id={}", self.receipt), format!("Receipt-Entry={newest}")];
         let message = store.with_trailers(&self.message, &trailers)?;
-        let (name, email) = self.ctx.author_ident();
-        let committer = Ident { name, email, time: None };
-        let commit = store.write_commit(self.tree, &[self.parent], &self.author, &committer, &message)?;
+        let parents = [self.parent];
+        let commit = store.write_commit(self.tree, &parents, &self.author, &self.committer, &message)?;
         self.commit = Some(commit);
         self.story.told(commit)
     }

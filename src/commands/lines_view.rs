@@ -38,6 +38,10 @@ pub struct LineView {
     pub old: Option<String>,
     /// What comes.
     pub new: Option<String>,
+    /// Whether what goes is the last line of its file and has no newline at its end.
+    pub old_lacks_newline: bool,
+    /// Whether what comes is the last line of its file and has no newline at its end.
+    pub new_lacks_newline: bool,
     /// How many lines move.
     pub count: Option<u64>,
     /// Whether `new` is exactly what comes, no byte replaced.
@@ -149,6 +153,12 @@ fn shown(lines: &[&[u8]], number: u64) -> Option<String> {
     bare(lines, number).map(|line| String::from_utf8_lossy(line).into_owned())
 }
 
+/// Whether a line is there and ends with its file instead of a newline.
+fn lacks_newline(lines: &[&[u8]], number: Option<u64>) -> bool {
+    let at = number.and_then(|number| usize::try_from(number).ok()?.checked_sub(1));
+    at.and_then(|at| lines.get(at)).is_some_and(|line| !line.ends_with(b"\n"))
+}
+
 fn is_text(lines: &[&[u8]], number: u64) -> bool {
     bare(lines, number).is_some_and(|line| std::str::from_utf8(line).is_ok())
 }
@@ -162,6 +172,8 @@ fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> 
         proposed_line: None,
         old: None,
         new: None,
+        old_lacks_newline: false,
+        new_lacks_newline: false,
         count: None,
         exact: true,
     };
@@ -205,6 +217,10 @@ fn one(file: &FileLines, op: &Op, offset: u64, old: &[&[u8]], new: &[&[u8]]) -> 
             view.old = Some(from.as_str().to_owned());
             view.new = Some(to.as_str().to_owned());
         }
+    }
+    if op.is_text() {
+        view.old_lacks_newline = view.old.is_some() && lacks_newline(old, view.base_line);
+        view.new_lacks_newline = view.new.is_some() && lacks_newline(new, view.proposed_line);
     }
     view
 }

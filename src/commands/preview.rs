@@ -42,7 +42,14 @@ pub struct Previewed {
     /// Lines that no longer fit, with why.
     pub conflicts: Vec<ConflictView>,
     /// The difference to what it is put on, as a unified diff. Bytes that are no UTF-8 are replaced.
-    pub patch: String,
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
+    pub patch: Vec<u8>,
+}
+
+/// Bytes as the text that they are for people.
+fn as_text<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&String::from_utf8_lossy(bytes))
 }
 
 /// Lines that no longer fit.
@@ -71,7 +78,7 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Previewed> {
     let receipt = picture.receipt(target.receipt)?;
     let proposal = picture.proposal(receipt)?;
     let loaded = ctx.load(&proposal.made)?;
-    let chosen = ctx.selected(&loaded.table, args.lines.as_deref(), None)?;
+    let chosen = ctx.selected(&receipt.id.to_string(), &loaded.table, args.lines.as_deref(), None)?;
     let wanted =
         chosen.unwrap_or_else(|| LineSet::run(1, proposal.made.lines.count).minus(&proposal.lines.rejected));
     let (onto, plan) = if args.on_base {
@@ -103,6 +110,6 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Previewed> {
         lines: plan.lines.to_string(),
         already: plan.already.to_string(),
         conflicts: conflicts.collect(),
-        patch: String::from_utf8_lossy(&patch).into_owned(),
+        patch,
     })
 }

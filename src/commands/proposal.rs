@@ -119,7 +119,7 @@ impl From<LoadError> for UserError {
 pub fn lines_error(error: LinesError) -> anyhow::Error {
     let hint = match &error {
         LinesError::Clash(clash) => format!("choose lines {} as well", clash.needs),
-        LinesError::Unknown(_) => "`git receipt diff R` shows the lines with their numbers".into(),
+        LinesError::Unknown(_) => "`git receipt diff` shows the lines with their numbers".into(),
         LinesError::Blob(_) => "`git receipt fetch` brings what reviewers need".into(),
         LinesError::Table(_) => "`git receipt verify` says what is wrong".into(),
     };
@@ -142,7 +142,10 @@ impl Picture {
             (Some(newest), None) => Ok(newest),
             (None, _) => Err(user_error(
                 format!("receipt `{}` proposes nothing", receipt.id),
-                "`git receipt propose --receipt R` makes a proposal of the working tree",
+                format!(
+                    "`git receipt propose --receipt {}` makes a proposal of the working tree",
+                    receipt.id
+                ),
             )),
             (Some(_), Some(_)) => Err(user_error(
                 format!(
@@ -169,7 +172,7 @@ impl Picture {
         found.ok_or_else(|| {
             user_error(
                 format!("receipt `{}` has no one revision {number}", receipt.id),
-                "`git receipt diff R --revisions` lists them",
+                format!("`git receipt diff {} --revisions` lists them", receipt.id),
             )
         })
     }
@@ -218,12 +221,14 @@ impl Context {
         }
     }
 
-    /// Reads a selection as people write it, or all lines of the files at and below a path.
+    /// Reads a selection as people write it, or all lines of the files at and below a path. `of` is what `git receipt
+    /// diff` is given to show them.
     ///
     /// # Errors
     /// When it is none, names lines that the table does not have, or there is no such file in it.
     pub fn selected(
         &self,
+        of: &str,
         table: &Table,
         lines: Option<&str>,
         path: Option<&str>,
@@ -242,7 +247,7 @@ impl Context {
             if lines.is_empty() {
                 return Err(user_error(
                     format!("the proposal changes nothing at `{path}`"),
-                    "`git receipt diff R` shows what it changes",
+                    format!("`git receipt diff {of}` shows what it changes"),
                 ));
             }
             return Ok(Some(lines));
@@ -251,7 +256,8 @@ impl Context {
         let lines = LineSet::from_user(text).map_err(|error| user_error(error, "write lines as `1-4,7`"))?;
         let unknown = table.unknown(&lines);
         if !unknown.is_empty() {
-            return Err(lines_error(LinesError::Unknown(unknown)));
+            let hint = format!("`git receipt diff {of}` shows the lines with their numbers");
+            return Err(user_error(LinesError::Unknown(unknown).to_string(), hint));
         }
         Ok(Some(lines))
     }

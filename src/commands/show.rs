@@ -140,7 +140,7 @@ fn content_of(ctx: &Context, fact: &Fact, n: usize) -> anyhow::Result<Vec<u8>> {
     let Some((name, content)) = chosen else {
         return Err(user_error(
             format!("entry {n} holds no content"),
-            "`git receipt show R --raw` prints it",
+            "`git receipt show --raw` with the receipt prints it",
         ));
     };
     match ctx.bytes_of(content)? {

@@ -151,8 +151,19 @@ pub struct ProposalView {
     pub rejected: String,
     /// Lines landed.
     pub applied: String,
+    /// What landed of earlier revisions, by their own numbers.
+    pub landed_before: Vec<LandedView>,
     /// Files that deserve a second look, each with why.
     pub sensitive: BTreeMap<String, Vec<String>>,
+}
+
+/// Lines of an earlier revision that landed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LandedView {
+    /// The revision.
+    pub revision: u64,
+    /// The lines.
+    pub lines: String,
 }
 
 /// An amount of money.
@@ -249,7 +260,16 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         let sensitive = Loaded::read(store, &proposal.made)
             .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
             .unwrap_or_default();
-        summary.proposal = Some(ProposalView { sensitive, ..standing_of(&proposal.made, lines) });
+        let landed = |known: &&crate::domain::fold::ProposalState| {
+            known.superseded_by.is_some() && !known.lines.applied.is_empty()
+        };
+        let landed_before = receipt.proposals.iter().filter(landed).map(|known| LandedView {
+            revision: known.made.revision,
+            lines: known.lines.applied.to_string(),
+        });
+        let landed_before = landed_before.collect();
+        summary.proposal =
+            Some(ProposalView { sensitive, landed_before, ..standing_of(&proposal.made, lines) });
     }
     summary.spent = money(work.spent);
     summary.charged = money(work.charged);
@@ -292,6 +312,7 @@ pub fn standing_of(made: &Proposal, lines: &LineStates) -> ProposalView {
         accepted: lines.accepted.to_string(),
         rejected: lines.rejected.to_string(),
         applied: lines.applied.to_string(),
+        landed_before: Vec::new(),
         sensitive: BTreeMap::new(),
     }
 }

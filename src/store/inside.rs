@@ -69,8 +69,8 @@ impl Inside {
         place.unlink()?;
         let Some(file) = self.at(path) else { return Ok(()) };
         for folder in file.ancestors().skip(1).take_while(|folder| *folder != self.top) {
-            // A link is no folder, and what is not empty stays.
-            if fs::remove_dir(folder).is_err() {
+            // A link is no folder, and what is not empty stays. So does the folder that somebody runs us in, as with git.
+            if is_here(folder) || fs::remove_dir(folder).is_err() {
                 break;
             }
         }
@@ -122,6 +122,11 @@ impl Inside {
         }
         Ok(Some(Place { folder, name: native(name)? }))
     }
+}
+
+/// Whether a folder is the one that this program runs in.
+fn is_here(folder: &Path) -> bool {
+    fs::canonicalize(".").is_ok_and(|here| fs::canonicalize(folder).is_ok_and(|folder| folder == here))
 }
 
 /// Copies a file or a link.

@@ -1,9 +1,9 @@
-//! Moving one ref of ours in the files format, in as few system calls as git's protocol allows.
+//! Moving refs of ours in the files format, in as few system calls as git's protocol allows.
 //!
-//! An append moves one ref, and in a process of two milliseconds the general transaction costs a tenth of the
-//! whole. The protocol is git's own for loose refs (Documentation/technical/api-lockfile): create `<ref>.lock`
-//! exclusively, compare under it, write, append to the reflog, rename. Everything else (several refs, deletions,
-//! symbolic refs) goes through gix.
+//! An append moves the chain's ref, often with that of its artifacts, and in a process of two milliseconds the general
+//! transaction costs a tenth of the whole. The protocol is git's own for loose refs
+//! (Documentation/technical/api-lockfile): create `<ref>.lock` exclusively, compare under it, write; once that went well
+//! for all of them, append to the reflog and rename each. Everything else (deletions, symbolic refs) goes through gix.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -29,14 +29,34 @@ impl Drop for RefLock {
     }
 }
 
+/// A ref whose lock is ours and has the new value.
+struct Prepared<'m> {
+    wanted: &'m RefMove,
+    new: Oid,
+    path: PathBuf,
+    lock: RefLock,
+}
+
 impl Store {
-    /// Moves one ref below `refs/receipts/` to a new value; `None` where the general way is needed.
-    pub(super) fn move_loose_ref(&self, wanted: &RefMove) -> Option<Result<(), StoreError>> {
+    /// Moves refs below `refs/receipts/` to new values, all of them or none; `None` where the general way is needed.
+    pub(super) fn move_loose_refs(&self, moves: &[RefMove]) -> Option<Result<(), StoreError>> {
+        let mut prepared = Vec::new();
+        for wanted in moves {
+            match self.prepare(wanted)? {
+                Ok(ready) => prepared.push(ready),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(prepared.into_iter().try_for_each(|ready| self.finish(ready)))
+    }
+
+    /// Locks a ref, sees that it is where it was, and writes its new value into the lock.
+    fn prepare<'m>(&self, wanted: &'m RefMove) -> Option<Result<Prepared<'m>, StoreError>> {
         let new = wanted.new.filter(|_| wanted.name.starts_with("refs/receipts/"))?;
         let path = self.common_dir().join(&wanted.name);
         let mut lock_name = path.clone().into_os_string();
         lock_name.push(".lock");
-        let (file, lock) = match create_in(Path::new(&lock_name)) {
+        let (mut file, lock) = match create_in(Path::new(&lock_name)) {
             Ok(file) => (file, RefLock { path: lock_name.into(), kept: false }),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Some(Err(lock::held(self.common_dir(), &wanted.name)));
@@ -59,24 +79,17 @@ impl Store {
                 format!("it points to {} and was at {} when read", shown(current), shown(wanted.expected));
             return Some(Err(StoreError::Moved { name: wanted.name.clone(), cause }));
         }
-        Some(self.finish(wanted, new, &path, file, lock))
+        let line = format!("{}\n", new.to_hex());
+        let written = file.write_all(line.as_bytes()).map_err(StoreError::io("write ref", &path));
+        Some(written.map(|()| Prepared { wanted, new, path, lock }))
     }
 
-    fn finish(
-        &self,
-        wanted: &RefMove,
-        new: Oid,
-        path: &Path,
-        mut file: File,
-        mut lock: RefLock,
-    ) -> Result<(), StoreError> {
-        let line = format!("{}\n", new.to_hex());
-        file.write_all(line.as_bytes()).map_err(StoreError::io("write ref", path))?;
-        drop(file);
-        if wanted.reflog {
+    fn finish(&self, ready: Prepared<'_>) -> Result<(), StoreError> {
+        let Prepared { wanted, new, path, mut lock } = ready;
+        if wanted.logs() {
             self.append_reflog(wanted, new)?;
         }
-        fs::rename(&lock.path, path).map_err(StoreError::io("move ref", path))?;
+        fs::rename(&lock.path, &path).map_err(StoreError::io("move ref", &path))?;
         lock.kept = true;
         Ok(())
     }

@@ -100,6 +100,31 @@ impl Store {
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
+    /// Who the `AUTHOR` or `COMMITTER` of a commit that is made now is, by git's own rules; in words why nobody is, where
+    /// git would make no commit either.
+    ///
+    /// # Errors
+    /// When git cannot be run, or objects to anything else.
+    pub fn ident(&self, role: &str) -> Result<Result<Ident, String>, StoreError> {
+        let args = ["var".to_owned(), format!("GIT_{role}_IDENT")];
+        let out = git::output(git::command(self.git_dir(), &args), None)
+            .map_err(|error| git::failed(&args, &error.to_string()))?;
+        if out.status.success() {
+            let text = String::from_utf8_lossy(&out.stdout);
+            let ident = text.split_once(" <").and_then(|(name, rest)| Some((name, rest.split_once('>')?.0)));
+            let (name, email) =
+                ident.ok_or_else(|| StoreError::Corrupt(format!("`git var` printed `{}`", text.trim())))?;
+            return Ok(Ok(Ident { name: name.to_owned(), email: email.to_owned(), time: None }));
+        }
+        let said = String::from_utf8_lossy(&out.stderr);
+        let cause = said.lines().find_map(|line| line.strip_prefix("fatal: ")).unwrap_or(said.trim());
+        let about_them = said.contains("identity unknown") || cause.contains("ident name");
+        match about_them || cause.contains("disallowed characters") {
+            true => Ok(Err(cause.to_owned())),
+            false => Err(git::failed(&args, cause)),
+        }
+    }
+
     /// Writes a commit, signed where `commit.gpgSign` asks for it. No ref moves.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 
 use super::error::{StoreError, chain_of};
-use super::{Store, git, lock};
+use super::{Store, git, lock, names};
 use crate::domain::ids::Oid;
 
 /// One ref to be moved, with the value it must have.
@@ -16,10 +16,17 @@ pub struct RefMove {
     pub expected: Option<Oid>,
     /// What it shall point to; `None` deletes it.
     pub new: Option<Oid>,
-    /// Whether to write a reflog even where git would not.
+    /// Whether to write a reflog even where git would not; what artifacts are on never has one.
     pub reflog: bool,
     /// The reflog message.
     pub message: String,
+}
+
+impl RefMove {
+    /// Whether a reflog is to be written.
+    pub(super) fn logs(&self) -> bool {
+        self.reflog && ![names::ARTIFACTS, names::EVIDENCE].iter().any(|folder| self.name.starts_with(folder))
+    }
 }
 
 /// Where HEAD is.
@@ -157,9 +164,7 @@ impl Store {
         if branches || self.uses_git_for_refs() {
             return self.move_refs_by_git(moves);
         }
-        if let [one] = moves
-            && let Some(done) = self.move_loose_ref(one)
-        {
+        if let Some(done) = self.move_loose_refs(moves) {
             return done;
         }
         let edits = moves.iter().map(to_edit).collect::<Result<Vec<_>, _>>()?;
@@ -190,10 +195,22 @@ impl Store {
             script.push_str(&format!("update {} {new} {old}\n", m.name));
         }
         script.push_str("prepare\ncommit\n");
-        let mut args = vec!["update-ref", "-m", moves[0].message.as_str()];
+        let mut args = Vec::new();
+        let without = moves.iter().any(|m| !m.logs());
+        if without
+            && self.config("core.logAllRefUpdates").is_some_and(|set| set.eq_ignore_ascii_case("always"))
+        {
+            args.extend(["-c", "core.logAllRefUpdates=true"]);
+        }
+        args.extend(["update-ref", "-m", moves[0].message.as_str()]);
         // The chains' reflogs are asked for, the branch's is as the user has it.
-        if moves.iter().any(|m| m.reflog) && self.config_bool("core.logAllRefUpdates") != Some(false) {
-            args.push("--create-reflog");
+        if moves.iter().any(RefMove::logs) && self.config_bool("core.logAllRefUpdates") != Some(false) {
+            match without {
+                false => args.push("--create-reflog"),
+                // It would make one for every ref, and what artifacts are on has none. git goes on with those that are
+                // there; in a reftable the chain's begins with an entry that comes alone.
+                true => self.begin_reflogs(moves)?,
+            }
         }
         args.push("--stdin");
         git::run(self.git_dir(), &args, Some(script.as_bytes())).map(drop).map_err(|error| match error {
@@ -203,6 +220,23 @@ impl Store {
             }
             other => other,
         })
+    }
+}
+
+impl Store {
+    /// Makes the reflogs that are asked for, with nothing in them yet.
+    fn begin_reflogs(&self, moves: &[RefMove]) -> Result<(), StoreError> {
+        if self.uses_git_for_refs() {
+            return Ok(());
+        }
+        for m in moves.iter().filter(|m| m.logs() && m.name.starts_with("refs/")) {
+            let path = self.common_dir().join("logs").join(&m.name);
+            let folder = path.parent().unwrap_or(&path);
+            std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+            let log = std::fs::OpenOptions::new().append(true).create(true).open(&path);
+            log.map_err(StoreError::io("write reflog", &path))?;
+        }
+        Ok(())
     }
 }
 
@@ -217,7 +251,7 @@ fn to_edit(m: &RefMove) -> Result<RefEdit, StoreError> {
         Some(id) => Change::Update {
             log: LogChange {
                 mode: RefLog::AndReference,
-                force_create_reflog: m.reflog,
+                force_create_reflog: m.logs(),
                 message: m.message.as_str().into(),
             },
             expected,

@@ -119,3 +119,41 @@ fn help_of_every_command_says_what_it_does() {
     let man = std::fs::read_to_string(repo.folder.path().join("git-receipt.1")).unwrap();
     assert!(man.contains("GIT RECEIPT VERIFY"), "the man page has a section for each command");
 }
+
+/// A text without ids, whole ones or such as are shortened to their ends, and without the places behind them.
+fn without_ids(text: &str) -> String {
+    let (mut left, mut shown) = (text, String::new());
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '…';
+    while let Some(start) = left.find(is_part) {
+        let end = left[start..].find(|c| !is_part(c)).map_or(left.len(), |length| start + length);
+        let (before, word) = (&left[..start], &left[start..end]);
+        left = &left[end..];
+        shown.push_str(before);
+        let is_hex = word.len() >= 12 && word.chars().all(|c| c.is_ascii_hexdigit() && !c.is_uppercase());
+        if is_hex || word.len() == 26 && word.starts_with("01") || word.len() > 3 && word.contains('…') {
+            shown.push_str("ID");
+            let place =
+                left.strip_prefix('@').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+            left = place.unwrap_or(left);
+        } else {
+            shown.push_str(word);
+        }
+    }
+    shown + left
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let readme = std::fs::read_to_string(project("README.md")).unwrap();
+    let (_, shown) = readme.split_once("```text\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let repo = TestRepo::bare_of_receipts(&[]);
+    let printed = without_ids(&repo.receipt(&["demo"]));
+    let mut left = printed.as_str();
+    for part in shown.split("…\n").filter(|part| part.contains('$')) {
+        let part = without_ids(part);
+        let at = left.find(&part);
+        left = &left[at.unwrap_or_else(|| panic!("not printed:\n{part}\nbut:\n{left}"))..];
+    }
+    assert!(left.trim_end().ends_with("put in unseen."), "{left}");
+}

@@ -1,6 +1,8 @@
 //! Every sort of place that a repository can be in.
 
-use crate::support::{PROGRAM, TestRepo};
+use std::path::Path;
+
+use crate::support::{PROGRAM, TestRepo, check};
 
 #[test]
 fn linked_worktrees_share_chains_and_keep_their_own_open_receipt() {
@@ -176,4 +178,33 @@ fn init_twice_changes_nothing_and_deinit_undoes_it() {
 /// The lines of a configuration file that set something.
 fn repo_values(text: &str) -> Vec<String> {
     text.lines().filter(|line| line.contains('=')).map(|line| line.trim().to_owned()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_man_page_goes_to_no_folder_of_others() {
+    let repo = TestRepo::bare_of_receipts(&[]);
+    let page = |share: &Path| share.join("man/man1/git-receipt.1");
+    let init = |place: &Path| {
+        let bin = place.join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::os::unix::fs::symlink(PROGRAM, bin.join("git-receipt")).unwrap();
+        let paths = std::env::var_os("PATH").unwrap();
+        let paths = std::iter::once(bin).chain(std::env::split_paths(&paths));
+        let mut command = repo.command(PROGRAM, &repo.path, &["init"]);
+        command.env("PATH", std::env::join_paths(paths).unwrap());
+        check(command)
+    };
+    let (others, system, own) =
+        (repo.folder.path().join("opt"), repo.folder.path().join("usr"), repo.home().join("tools"));
+    let said = init(&others);
+    assert!(!others.join("share").exists());
+    let fallback = page(&repo.home().join(".local/share"));
+    assert!(fallback.exists() && said.contains(&format!("man page `{}`", fallback.display())), "{said}");
+    std::fs::remove_file(&fallback).unwrap();
+    std::fs::create_dir_all(system.join("share/man")).unwrap();
+    init(&system);
+    assert!(page(&system.join("share")).exists());
+    init(&own);
+    assert!(page(&own.join("share")).exists() && !fallback.exists());
 }

@@ -379,3 +379,29 @@ fn money_is_charged_for_what_lands_and_spent_on_what_is_refused() {
     assert_eq!(shown["spent_on_refused"][0]["amount"], "0.6000");
     repo.assert_clean(&repo.path);
 }
+
+#[test]
+fn a_file_that_ends_without_a_newline_is_shown_to() {
+    let repo = TestRepo::new();
+    write(&repo.path, "a", "x\ny");
+    write(&repo.path, "b", "x\ny\n");
+    write(&repo.path, "c", "x\n");
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Ends"]);
+    write(&repo.path, "a", "x\ny\n");
+    write(&repo.path, "b", "x\ny");
+    write(&repo.path, "c", "x\nz");
+    let receipt = repo.receipt(&["propose", "-m", "Other ends"]);
+    let shown = repo.receipt(&["diff", &receipt]);
+    let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with(' ')).collect();
+    let expected = [
+        "  ~ L01 y [no newline at the end] → y",
+        "  ~ L02 y → y [no newline at the end]",
+        "  + L03 z [no newline at the end]",
+    ];
+    assert_eq!(lines, expected, "{shown}");
+    assert_eq!(repo.receipt(&["show", &receipt, "--lines"]).matches("[no newline at the end]").count(), 3);
+    let (report, _) = repo.json(&["diff", &receipt]);
+    let line = &report["files"][0]["lines"][0];
+    assert_eq!((&line["old_lacks_newline"], &line["new_lacks_newline"]), (&true.into(), &false.into()));
+}

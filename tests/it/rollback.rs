@@ -293,6 +293,131 @@ fn a_rollback_can_be_proposed_or_only_shown() {
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
 }
 
+#[test]
+fn what_is_only_shown_is_a_patch_that_git_applies() {
+    let repo = ten(&[]);
+    std::fs::create_dir(repo.path.join("d d")).unwrap();
+    std::fs::write(repo.path.join("d d/f"), b"\tone\r\n-- two\n\xff\n").unwrap();
+    repo.git(&["add", "."]);
+    repo.git(&["commit", "-qm", "Bytes"]);
+    std::fs::write(repo.path.join("d d/f"), b"\tother\r\ntwo\n\xfe\n").unwrap();
+    let shown = |arguments: &[&str]| {
+        let output = repo.command(PROGRAM, &repo.path, arguments).output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        std::fs::write(repo.folder.path().join("shown"), &output.stdout).unwrap();
+        output.stdout
+    };
+    let receipt = repo.receipt(&["propose", "-m", "Bytes", "--restore"]);
+    shown(&["preview", &receipt]);
+    repo.git(&["apply", "../shown"]);
+    repo.receipt(&["accept", &receipt]);
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    shown(&["rollback", &receipt, "-n"]);
+    repo.git(&["apply", "--index", "../shown"]);
+    assert_eq!(repo.git(&["diff", "--cached", "--stat", "HEAD^"]), "");
+    repo.git(&["reset", "-q", "--hard"]);
+    // What is no header is one line of the file.
+    let colored = shown(&["--color", "always", "rollback", &receipt, "-n"]);
+    let colored = String::from_utf8_lossy(&colored).into_owned();
+    assert!(colored.contains("\u{1b}[1m--- a/d d/f\t\u{1b}[0m\n"), "{colored:?}");
+    assert!(colored.contains("\u{1b}[32m+-- two\u{1b}[0m\n"), "{colored:?}");
+}
+
+#[test]
+fn lines_of_an_earlier_revision_are_told_by_its_number() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = repo.receipt(&["propose", "-m", "Two lines", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "2"]);
+    repo.receipt(&["apply", &receipt, "--partial"]);
+    let told = "those of revision 1";
+    // As long as it is the newest nothing needs to be said.
+    let shown = repo.try_receipt(&["rollback", &receipt, "--lines", "2", "-n"]);
+    assert!(!said(&shown).contains(told), "{}", said(&shown));
+    write(&repo.path, "a.txt", &ten_lines(&[3, 8]));
+    repo.receipt(&["revise", &receipt, "-m", "Another line"]);
+    let (report, _) = repo.json(&["show", &receipt]);
+    let before = serde_json::json!([{"revision": 1, "lines": "2"}]);
+    assert_eq!(report["proposal"]["landed_before"], before, "{report:#}");
+    let text = repo.receipt(&["show", &receipt]);
+    assert!(
+        text.contains("revision 2 proposed") && text.contains("applied before lines 2 of revision 1"),
+        "{text}"
+    );
+    let shown = repo.try_receipt(&["rollback", &receipt, "--lines", "2", "-n"]);
+    assert!(said(&shown).contains(told), "{}", said(&shown));
+    repo.git(&["restore", "."]);
+    let done = repo.try_receipt(&["rollback", &receipt, "--lines", "2"]);
+    assert!(done.status.success() && said(&done).contains(told), "{}", said(&done));
+    assert_eq!(said(&done).matches("revision 1,").count(), 1, "{}", said(&done));
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+}
+
+#[test]
+fn a_reason_is_kept_wherever_it_goes_and_an_empty_one_is_none() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    let own = repo.receipt(&["rollback", &receipt, "--lines", "1", "-m", " "]);
+    let message = repo.git(&["log", "-1", "--format=%B"]);
+    assert!(message.starts_with("Roll back \"Two lines\"\n\nThis takes back lines 1"), "{message}");
+    let (shown, _) = repo.json(&["show", &own]);
+    assert_eq!(shown["task"], "Roll back \"Two lines\"", "{shown:#}");
+    let staged = repo.receipt(&["rollback", &receipt, "--stage", "-m", "Not wanted after all"]);
+    let (shown, _) = repo.json(&["show", &staged]);
+    assert_eq!(shown["task"], "Not wanted after all", "{shown:#}");
+    let text = repo.receipt(&["show", &staged]);
+    assert!(text.contains("Not wanted after all"), "{text}");
+}
+
+#[test]
+fn the_folder_that_somebody_stands_in_stays() {
+    let repo = ten(&[]);
+    write(&repo.path, "sub/deep/x", "x\n");
+    write(&repo.path, "other/y", "y\n");
+    let receipt = land(&repo, "Folders");
+    repo.receipt_in(&repo.path.join("sub/deep"), &["rollback", &receipt]);
+    assert!(repo.path.join("sub/deep").is_dir() && !repo.path.join("sub/deep/x").exists());
+    assert!(!repo.path.join("other").exists());
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+}
+
+#[test]
+fn what_would_be_typed_next_can_be_typed() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One");
+    let hook = repo.path.join(".git/hooks/pre-commit");
+    write(&repo.path, ".git/hooks/pre-commit", "#!/bin/sh\necho more >>a.txt\ngit add a.txt\n");
+    #[cfg(unix)]
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let hint = |arguments: &[&str]| {
+        let output = repo.try_receipt(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        said(&output)
+    };
+    let changed = hint(&["rollback", &receipt]);
+    assert!(changed.contains("`--stage`") && !changed.contains("revise"), "{changed}");
+    std::fs::remove_file(&hook).unwrap();
+    repo.git(&["restore", "."]);
+    let own = repo.receipt(&["rollback", &receipt]);
+    assert!(hint(&["diff", &own]).contains(&format!("propose --receipt {own}`")));
+    assert!(hint(&["diff", &receipt, "--revision", "7"]).contains(&format!("diff {receipt} --revisions`")));
+    assert!(
+        hint(&["diff", &receipt, "--lines", "7"]).contains(&format!("`git receipt diff {receipt}` shows"))
+    );
+    assert!(
+        hint(&["replay", &receipt, "--at", "70"]).contains(&format!("`git receipt show {receipt}` lists"))
+    );
+    assert!(
+        hint(&["replay", "--rerun", &receipt]).contains(&format!("`git receipt replay {receipt} --rerun`"))
+    );
+    let (error, code) = repo.json(&["replay", "--rerun", &receipt]);
+    assert!(code == 2 && error["hint"].as_str().unwrap().contains("--rerun"), "{error:#}");
+    let usage = hint(&["rollback", "--to", "x", &receipt]);
+    assert!(!usage.contains("<SNAPSHOT> [R]") && usage.contains("--to <SNAPSHOT> [--paths"), "{usage}");
+}
+
 /// What `rollback` says of a receipt that is rolled back already.
 fn assert_already(repo: &TestRepo, receipt: &str, by: &str) {
     let before = state(repo);
@@ -454,6 +579,73 @@ fn a_rollback_counts_after_it_was_rewritten() {
     let last = repo.receipt(&["rollback", &own]);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
     assert_sound(&repo, &[&receipt, &own, &last]);
+}
+
+#[test]
+fn what_is_refused_moves_no_ref_at_all() {
+    for init in [&[][..], &["--ref-format=reftable"]] {
+        let repo = ten(init);
+        write(&repo.path, "a.txt", &ten_lines(&[2]));
+        let receipt = land(&repo, "One");
+        let before = state(&repo);
+        // No lock of its own for a branch in a reftable.
+        for lock in [".git/index.lock", ".git/refs/heads/main.lock"].iter().take(2 - init.len()) {
+            write(&repo.path, lock, "");
+            // Its task is kept beside the chain, and what keeps it has a ref too.
+            let refused = repo.try_receipt(&["rollback", &receipt, "-m", "Why not"]);
+            assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+            assert_eq!(state(&repo), before, "{lock}");
+            std::fs::remove_file(repo.path.join(lock)).unwrap();
+        }
+        repo.git(&["config", "core.logAllRefUpdates", "always"]);
+        let own = repo.receipt(&["rollback", &receipt, "-m", "Why not"]);
+        assert_sound(&repo, &[&own]);
+        for name in repo.git(&["for-each-ref", "--format=%(refname)", "refs/receipts"]).lines() {
+            let logged = repo.command("git", &repo.path, &["reflog", "exists", name]).status().unwrap();
+            assert_eq!(logged.success(), name.starts_with("refs/receipts/chains/"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn nobody_commits_where_git_does_not_know_who_they_are() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let landed = land(&repo, "One");
+    write(&repo.path, "a.txt", &ten_lines(&[2, 5]));
+    let open = repo.receipt(&["propose", "-m", "Two", "--restore"]);
+    repo.git(&["config", "user.useConfigOnly", "true"]);
+    let run = |arguments: &[&str], known: &[(&str, &str)]| {
+        let mut command = repo.command(PROGRAM, &repo.path, arguments);
+        for role in ["AUTHOR", "COMMITTER"] {
+            command.env_remove(format!("GIT_{role}_NAME")).env_remove(format!("GIT_{role}_EMAIL"));
+        }
+        command.envs(known.iter().copied()).output().unwrap()
+    };
+    let before = state(&repo);
+    for arguments in [&["rollback", &landed][..], &["accept", &open]] {
+        let refused = run(arguments, &[]);
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        assert!(said(&refused).contains(" identity unknown: no email was given"), "{}", said(&refused));
+        assert!(said(&refused).contains("git config --global user.email"), "{}", said(&refused));
+        assert_eq!(state(&repo), before);
+    }
+    // Entries of chains are no commits of the project.
+    let signed = run(&["accept", &open, "--lines", "1"], &[]);
+    assert!(signed.status.success(), "{}", said(&signed));
+    let refused = run(&["apply", &open], &[]);
+    assert!(said(&refused).contains("committer identity unknown"), "{}", said(&refused));
+    // As git has it, a committer may be named alone.
+    repo.git(&["config", "committer.name", "Con Mitter"]);
+    repo.git(&["config", "committer.email", "con@example.com"]);
+    let applied = run(&["apply", &open], &[]);
+    assert!(applied.status.success(), "{}", said(&applied));
+    assert_eq!(repo.git(&["log", "-1", "--format=%cn <%ce>"]), "Con Mitter <con@example.com>");
+    let known = [("GIT_AUTHOR_NAME", "Au Thor"), ("GIT_AUTHOR_EMAIL", "au@example.com")];
+    assert!(said(&run(&["rollback", &landed], &[])).contains("author identity unknown"));
+    assert!(run(&["rollback", &landed], &known).status.success());
+    assert_eq!(repo.git(&["log", "-1", "--format=%an <%ae> %cn"]), "Au Thor <au@example.com> Con Mitter");
+    assert_sound(&repo, &[&landed, &open]);
 }
 
 #[test]

@@ -24,6 +24,11 @@ pub trait Render {
     fn instead(&self) -> Option<&[u8]> {
         None
     }
+
+    /// A unified diff that follows the text, byte for byte as `git apply` wants it.
+    fn patch(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! Proposals for people: numbered lines, decisions, what landed.
 
 use super::Render;
-use crate::cli::ui::{Text, safe, safe_lines};
+use crate::cli::ui::{Text, safe};
 use crate::commands::apply::Applied;
 use crate::commands::decide::{Accepted, Decided, Rejected};
 use crate::commands::diff::{Diffed, RevisionView};
@@ -84,8 +84,12 @@ pub(super) fn files(text: &mut Text, files: &[FileView], count: u64, states: boo
 /// One number, with what it does.
 fn line_text(text: &Text, line: &LineView, width: usize) -> String {
     let number = format!("L{:0width$}", line.line);
-    let old = || safe(line.old.as_deref().unwrap_or_default());
-    let new = || safe(line.new.as_deref().unwrap_or_default());
+    let side = |shown: &Option<String>, lacks_newline: bool| {
+        let end = if lacks_newline { " [no newline at the end]" } else { "" };
+        safe(shown.as_deref().unwrap_or_default()) + end
+    };
+    let old = || side(&line.old, line.old_lacks_newline);
+    let new = || side(&line.new, line.new_lacks_newline);
     let sign = sign(line.op);
     match line.op {
         "add" => text.good(&format!("{sign} {number} {}", new())),
@@ -151,20 +155,10 @@ impl Render for Previewed {
             let lines = format!("lines {} no longer fit", conflict.lines);
             text.line(format!("{} in {}: {}", text.bad(&lines), safe(&conflict.path), conflict.why));
         }
-        patch(text, &self.patch, "");
     }
-}
 
-/// A unified diff, each line behind `indent`.
-pub(super) fn patch(text: &mut Text, patch: &str, indent: &str) {
-    for line in safe_lines(patch.trim_end_matches('\n')).lines() {
-        let shown = match line.as_bytes().first() {
-            Some(b'+') => text.good(line),
-            Some(b'-') => text.bad(line),
-            Some(b'@') => text.dim(line),
-            _ => line.to_owned(),
-        };
-        text.exact(format!("{indent}{shown}"));
+    fn patch(&self) -> Option<&[u8]> {
+        Some(&self.patch)
     }
 }
 
@@ -247,6 +241,9 @@ pub(super) fn standing(text: &Text, proposal: &ProposalView) -> String {
         if !lines.is_empty() {
             line.push_str(&format!(", {word} {lines}"));
         }
+    }
+    for before in &proposal.landed_before {
+        line.push_str(&format!(", applied before lines {} of revision {}", before.lines, before.revision));
     }
     if !proposal.sensitive.is_empty() {
         let paths: Vec<_> = proposal.sensitive.keys().map(|path| safe(path)).collect();

@@ -1,7 +1,7 @@
 //! Replays and forks for people.
 
 use super::Render;
-use super::proposals::{patch, standing};
+use super::proposals::standing;
 use super::text::{count, entry_line, gate_word, human_ms, rollback_words, state};
 use crate::cli::ui::{Text, safe};
 use crate::commands::fork::Forked;
@@ -164,6 +164,6 @@ fn gate_lines(text: &mut Text, gate: &GateRerun) {
         text.line(format!("    {}", safe(why)));
     }
     if let Some(diff) = &gate.diff {
-        patch(text, diff, "    ");
+        text.patch(diff, "    ");
     }
 }

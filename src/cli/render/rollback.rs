@@ -1,7 +1,6 @@
 //! Rollbacks for people.
 
 use super::Render;
-use super::proposals::patch;
 use crate::cli::ui::{Text, safe};
 use crate::commands::rollback::{Restored, RolledBack, Undone};
 
@@ -17,9 +16,10 @@ impl Render for RolledBack {
         if let Some(restored) = &self.restored {
             files(text, restored);
         }
-        if let Some(shown) = &self.patch {
-            patch(text, shown, "");
-        }
+    }
+
+    fn patch(&self) -> Option<&[u8]> {
+        self.patch.as_deref()
     }
 }
 

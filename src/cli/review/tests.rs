@@ -28,6 +28,8 @@ fn line(number: u64, state: &'static str) -> LineView {
         proposed_line: Some(number),
         old: has(&["mutate", "remove", "cap"], format!("old {number}")),
         new: has(&["mutate", "add", "cap"], format!("new {number}")),
+        old_lacks_newline: false,
+        new_lacks_newline: false,
         count: (op == "move").then_some(3),
         exact: number != 11,
     }

@@ -130,7 +130,7 @@ pub fn n_of(receipt: &Receipt, n: usize) -> anyhow::Result<usize> {
         true => Ok(n),
         false => Err(user_error(
             format!("receipt has {} entries, no entry {n}", receipt.steps.len()),
-            "entries count from 0; `git receipt show R` lists them",
+            format!("entries count from 0; `git receipt show {}` lists them", receipt.id),
         )),
     }
 }

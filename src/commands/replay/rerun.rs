@@ -239,15 +239,12 @@ fn check_may_run(receipt: &Receipt, asked: &Asked<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     let message = format!("receipt `{}` is of an unknown signer, and so are its commands", receipt.id);
-    let hint = match asked.yes {
-        true => {
-            "look at them with `git receipt log R --kind gate.checked`, and answer for them without `--yes`"
-        }
-        false => {
-            "look at them with `git receipt log R --kind gate.checked`, then name the gate: `--rerun GATE`"
-        }
+    let then = match asked.yes {
+        true => "answer for them without `--yes`",
+        false => "then name the gate: `--rerun GATE`",
     };
-    Err(UserError { message, hint: Some(hint.into()), code: 4 }.into())
+    let hint = format!("look at them with `git receipt log {} --kind gate.checked`, {then}", receipt.id);
+    Err(UserError { message, hint: Some(hint), code: 4 }.into())
 }
 
 /// Ends where somebody wanted it to.

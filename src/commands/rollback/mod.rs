@@ -13,7 +13,7 @@ pub use self::restore::Restored;
 pub use self::undo::{base_of, rollback_again, rollback_upon};
 
 use self::undo::Undoing;
-use super::landing::{self, Commission, Site, Story, message_of};
+use super::landing::{self, Commission, Role, Site, Story, message_of};
 use super::proposal::newest_of_each_chain;
 use super::sources::Proposed;
 use super::verify::Picture;
@@ -24,7 +24,7 @@ use crate::domain::fact::data::{Base, CloseStatus, ReceiptOpened, RollbackApplie
 use crate::domain::fact::values::LineSet;
 use crate::domain::fold::Receipt;
 use crate::domain::ids::{EntryRef, Oid, ReceiptId};
-use crate::store::{Appended, Ident, Merged, OpenReceipt, StoreError};
+use crate::store::{Appended, Merged, OpenReceipt, StoreError};
 
 /// Take back what a receipt applied, or bring the files back as they were at a snapshot
 ///
@@ -35,6 +35,8 @@ use crate::store::{Appended, Ident, Merged, OpenReceipt, StoreError};
 /// With `--to` the working tree goes back to a snapshot, after a snapshot of now. HEAD and branches stay, and so do
 /// ignored files.
 #[derive(Debug, Clone, clap::Args)]
+#[command(override_usage = "git receipt rollback [OPTIONS] <R>\n       \
+                            git receipt rollback [OPTIONS] --to <SNAPSHOT> [--paths <P>...]")]
 pub struct Args {
     /// The receipt
     #[arg(value_name = "R", required_unless_present = "to")]
@@ -78,9 +80,16 @@ pub struct RolledBack {
     /// What was brought back, with `--to`.
     pub restored: Option<Restored>,
     /// The difference that it makes, as a unified diff, with `--dry-run`. Bytes that are no UTF-8 are replaced.
-    pub patch: Option<String>,
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "Option<String>")]
+    pub patch: Option<Vec<u8>>,
     /// Commands that ran, whose effects outside of the repository are not taken back.
     pub not_taken_back: Vec<Effect>,
+}
+
+/// Bytes as the text that they are for people.
+fn as_text<S: serde::Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
+    bytes.as_deref().map(String::from_utf8_lossy).serialize(serializer)
 }
 
 /// How something was taken back.
@@ -146,6 +155,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
             "`git log` shows what took it away",
         ));
     }
+    if lines.is_some() {
+        tell_revision(ctx, receipt, &undoing);
+    }
     // What was taken back before is not taken back once more, and the entry must not say so.
     let stated = lines.or_else(|| undoing.rest.clone());
     let rollback = Rollback {
@@ -181,9 +193,23 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
             taken: undoing.taken.iter().map(view).collect(),
         }),
         restored: None,
-        patch: patch.map(|patch| String::from_utf8_lossy(&patch).into_owned()),
+        patch,
         not_taken_back,
     })
+}
+
+/// Says whose numbers count where they are not those that `diff` shows.
+fn tell_revision(ctx: &Context, receipt: &Receipt, undoing: &Undoing<'_>) {
+    let taken = undoing.taken.iter().find_map(undo::Taken::revision);
+    let Some(proposal) = taken.map(|at| &receipt.proposals[at]).filter(|known| known.superseded_by.is_some())
+    else {
+        return;
+    };
+    let (id, revision) = (receipt.id, proposal.made.revision);
+    ctx.notice(format!(
+        "the numbers are those of revision {revision}, the newest of which something landed: `git receipt diff {id} \
+         --revision {revision}` shows them"
+    ));
 }
 
 /// A rollback that is worked out.
@@ -219,14 +245,17 @@ impl Rollback<'_> {
             return Ok(("proposed", Some(made.receipt), None));
         }
         let own = ctx.store.new_receipt_id(ctx.now);
-        let (name, email) = ctx.author_ident();
         let commission = Commission {
             receipt: own,
             command: "rollback",
             tree: self.to_tree,
             message,
             no_verify: args.no_verify,
-            author: Ident { name, email, time: None },
+            author: ctx.project_ident(Role::Author)?,
+            if_hook_changes:
+                "nothing was changed; the same with `--stage` leaves the commit to you, and `--no-verify` \
+                              passes the hook by"
+                    .to_owned(),
             settled: &[],
         };
         let opening = self.opened(own, &summary)?;
@@ -255,6 +284,11 @@ impl Rollback<'_> {
         Ok(summary.lines().next().unwrap_or_default().trim().to_owned())
     }
 
+    /// The reason, if there is one.
+    fn why(&self) -> Option<&str> {
+        self.args.message.as_deref().map(str::trim).filter(|why| !why.is_empty())
+    }
+
     fn message(&self, summary: &str) -> String {
         let lines = self.lines.as_ref().map(|lines| format!("lines {lines} of ")).unwrap_or_default();
         let what = format!("This takes back {lines}receipt {}", self.receipt.id);
@@ -263,8 +297,8 @@ impl Rollback<'_> {
             [one] => format!(",\nwhich landed as {one}."),
             several => format!(", which landed as\n{}.", several.join(",\n")),
         };
-        match &self.args.message {
-            Some(why) => format!("{summary}\n\n{}\n\n{what}{landed}", why.trim()),
+        match self.why() {
+            Some(why) => format!("{summary}\n\n{why}\n\n{what}{landed}"),
             None => format!("{summary}\n\n{what}{landed}"),
         }
     }
@@ -311,7 +345,7 @@ impl Rollback<'_> {
             branch: site.head.branch.as_deref().map(super::open::short),
             dirty: ctx.store.is_dirty()?,
         };
-        let task = self.args.message.clone().unwrap_or_else(|| summary.to_owned());
+        let task = self.why().unwrap_or(summary).to_owned();
         Ok(ReceiptOpened {
             task_type: Some("rollback".into()),
             ..ReceiptOpened::of(task, summary, Some(base))

@@ -107,7 +107,7 @@ pub(super) fn run(ctx: &Context, to: &str, args: &Args) -> anyhow::Result<Rolled
             to_tree: way.to.to_hex(),
             way_back,
         }),
-        patch: patch.map(|patch| String::from_utf8_lossy(&patch).into_owned()),
+        patch,
         not_taken_back,
     })
 }

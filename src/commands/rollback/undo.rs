@@ -38,6 +38,11 @@ impl Taken<'_> {
     pub fn commit(&self) -> Oid {
         self.piece.commit
     }
+
+    /// The place of the revision that numbers its lines, among those of the receipt.
+    pub fn revision(&self) -> Option<usize> {
+        self.piece.landed.as_ref().map(|(revision, _)| *revision)
+    }
 }
 
 /// Works out what taking back a receipt, or some lines of it, gives upon a commit. Trees are written, and no ref moves.

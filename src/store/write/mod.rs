@@ -105,6 +105,12 @@ struct Shelved {
     evidence: bool,
 }
 
+/// Artifact commits that are written, while nobody else of ours writes others.
+struct KeptMoves {
+    moves: Vec<RefMove>,
+    _lock: Lock,
+}
+
 /// What an append takes along.
 pub trait Along {
     /// More facts, which build on those before them: these are signed already, and nothing points to them yet.
@@ -218,11 +224,12 @@ impl Store {
         if written.is_empty() {
             return Ok(report);
         }
-        for evidence in [true, false] {
-            self.keep_artifacts(&chain.writer, &shelf, evidence)?;
-        }
-        let moves = along.moves(&report.entries)?;
+        let kept = self.keep_artifacts(&chain.writer, &shelf)?;
+        // First: an artifact that no entry names is garbage, an entry whose artifacts no ref keeps loses them.
+        let mut moves: Vec<RefMove> = kept.iter().flat_map(|kept| kept.moves.clone()).collect();
+        moves.extend(along.moves(&report.entries)?);
         self.publish(&chain, &written, &mut report, lock.abandoned, moves, along)?;
+        drop(kept);
         once.advance(self, &chain, &written);
         self.remember(options, chain)?;
         Ok(report)
@@ -331,24 +338,29 @@ impl Store {
         Ok((kept, count))
     }
 
-    /// Adds a commit for each entry's artifacts to this month's ref. An artifact commit that no entry names
-    /// afterwards is garbage, so this goes before the chain moves.
-    fn keep_artifacts(&self, writer: &Writer, shelf: &Shelf, evidence: bool) -> Result<(), StoreError> {
-        let entries: Vec<&Shelved> = shelf.entries.iter().filter(|one| one.evidence == evidence).collect();
-        if entries.is_empty() {
-            return Ok(());
+    /// Writes a commit for each entry's artifacts, on top of this month's refs, which are to move together with the
+    /// chain: what is refused leaves none of them behind.
+    fn keep_artifacts(&self, writer: &Writer, shelf: &Shelf) -> Result<Option<KeptMoves>, StoreError> {
+        if shelf.entries.is_empty() {
+            return Ok(None);
         }
-        let ref_name = self.artifact_ref(evidence, self.now())?;
         let lock = Lock::acquire(&self.state_dir().join("locks"), "artifacts")?;
-        lock::clear_stale(self.common_dir(), &ref_name, lock.abandoned);
-        let seen = self.find_ref(&ref_name)?;
-        let mut parent = seen;
-        for one in entries {
-            let author = (writer.name.as_str(), writer.email.as_str());
-            parent = Some(self.write_artifact_commit(one.entry, &one.kept, author, one.time, parent)?);
+        let mut moves = Vec::new();
+        for evidence in [true, false] {
+            let name = self.artifact_ref(evidence, self.now())?;
+            let seen = self.find_ref(&name)?;
+            let mut parent = seen;
+            for one in shelf.entries.iter().filter(|one| one.evidence == evidence) {
+                let author = (writer.name.as_str(), writer.email.as_str());
+                parent = Some(self.write_artifact_commit(one.entry, &one.kept, author, one.time, parent)?);
+            }
+            if parent != seen {
+                lock::clear_stale(self.common_dir(), &name, lock.abandoned);
+                let message = format!("artifacts of {}", writer.chain);
+                moves.push(RefMove { name, expected: seen, new: parent, reflog: false, message });
+            }
         }
-        let message = format!("artifacts of {}", writer.chain);
-        self.move_refs(&[RefMove { name: ref_name, expected: seen, new: parent, reflog: false, message }])
+        Ok(Some(KeptMoves { moves, _lock: lock }))
     }
 
     fn publish(
