@@ -10,7 +10,7 @@ use super::trust::TrustSet;
 use super::verify::Picture;
 use crate::domain::fact::Fact;
 use crate::domain::fact::data::{CloseStatus, Proposal};
-use crate::domain::fold::{LineStates, Origin, Receipt, Rollback, Work};
+use crate::domain::fold::{LineStates, Origin, ProposalState, Receipt, Rollback, Work};
 use crate::domain::ids::Timestamp;
 use crate::domain::money::Sums;
 use crate::store::Store;
@@ -260,9 +260,8 @@ pub fn summarize(store: &Store, receipt: &Receipt, picture: &Picture, trust: &Tr
         let sensitive = Loaded::read(store, &proposal.made)
             .map(|loaded| sensitive_marks(&loaded.table, &loaded.proposed))
             .unwrap_or_default();
-        let landed = |known: &&crate::domain::fold::ProposalState| {
-            known.superseded_by.is_some() && !known.lines.applied.is_empty()
-        };
+        let landed =
+            |known: &&ProposalState| known.superseded_by.is_some() && !known.lines.applied.is_empty();
         let landed_before = receipt.proposals.iter().filter(landed).map(|known| LandedView {
             revision: known.made.revision,
             lines: known.lines.applied.to_string(),
