@@ -89,6 +89,7 @@ fn open(repo: &Path) -> Store {
         entropy: |_| {},
         settings: Vec::new(),
         private: None,
+        trusts_kept: false,
         named: true,
     };
     Store::open(&options).expect("a repository")
