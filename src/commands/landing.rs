@@ -189,6 +189,10 @@ impl Along for Making<'_> {
         Ok(moves)
     }
 
+    fn waits(&self) -> bool {
+        true
+    }
+
     fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
         self.landing.ready(moves)
     }

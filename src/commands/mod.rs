@@ -64,7 +64,7 @@ use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
 use crate::store::keys::{Asking, KeyDir, KeyName, Keygen, PERSON, RECORDER, Signer};
 use crate::store::{
-    Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Recovered, Repeats, RestsOn, Store,
+    Along, AppendOptions, AppendReport, ChainScope, Objects, OpenOptions, Recovered, Repeats, RestsOn, Store,
     StoreError,
 };
 
@@ -152,20 +152,27 @@ impl Context {
         };
         match ctx.store.recover_landing() {
             Ok(None) => {}
-            Ok(Some(Recovered::Finished)) => {
+            Ok(Some(Recovered::Finished(stay))) => {
                 ctx.notice("finished bringing the working tree along, which was interrupted");
             }
             Ok(Some(Recovered::Dropped)) => {
                 ctx.notice("dropped an interrupted landing of which nothing had happened");
             }
             // Looking must go on; whoever lands next is told again.
-            Err(error) => ctx.notice(format!("an interrupted landing could not be finished: {error}")),
+            Err(error) => {
+                let way_out = error.way_out().map(|way| format!("; {way}")).unwrap_or_default();
+                ctx.notice(format!("an interrupted landing could not be finished: {error}{way_out}"));
+            }
         }
         Ok(ctx)
     }
 
     /// Says something to the person when the command is done, once.
     pub fn notice(&self, text: impl Into<String>) {
+            Ok(Some(Recovered::GivenUp)) => ctx.notice(
+                "gave up an interrupted landing, as HEAD is elsewhere or the lock of the index was taken away: files \
+                 and index stay as they are, see `git status`",
+            ),
         let (text, mut notices) = (text.into(), self.notices.borrow_mut());
         if !notices.contains(&text) {
             notices.push(text);
@@ -459,6 +466,19 @@ impl Context {
         times: Option<&'c [Timestamp]>,
         repeats: Repeats,
     ) -> anyhow::Result<AppendOptions<'c>> {
+    /// Appends to the console chain of the recording key, along with what moves with it.
+    ///
+    /// # Errors
+    /// As [`Store::append_along`].
+    pub fn append_along(&self, drafts: Vec<Draft>, along: &mut dyn Along) -> anyhow::Result<AppendReport> {
+        let signer = self.recorder()?;
+        let options =
+            self.append_options(signer, ChainScope::Console, self.role(), None, Repeats::SayTheSame)?;
+        let report = self.store.append_along(&options, drafts, along)?;
+        self.tell_cleared(&report);
+        Ok(report)
+    }
+
         self.check_recording()?;
         let (name, email) = self.identity();
         let (redactor, repo) = (self.redactor()?, self.repo_id()?);

@@ -282,6 +282,17 @@ fn open_error(directory: &Path, error: &gix::Error) -> StoreError {
 }
 
 /// Our id as gix has it.
+        self.check_state_dirs()
+    }
+
+    /// Refuses where the folders of our own files lead elsewhere, as one who made the repository could have them.
+    fn check_state_dirs(&self) -> Result<(), StoreError> {
+        let (shared, own) = (self.state_dir(), self.git_dir().join("receipts"));
+        for folder in [&own.join("landing"), &own.join("locks"), &own, &shared] {
+            if folder.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+                return Err(StoreError::Linked(folder.clone()));
+            }
+        }
 pub(crate) fn object_id(id: Oid) -> gix::ObjectId {
     gix::ObjectId::from_bytes_or_panic(id.as_bytes())
 }

@@ -13,7 +13,7 @@ use crate::domain::fact::data::{Base, ReceiptOpened, SnapshotTaken};
 use crate::domain::fact::values::GitPath;
 use crate::domain::fold::{Receipt, Step};
 use crate::domain::ids::{EntryRef, Oid};
-use crate::store::{Care, Head, StoreError, Way, Worktree};
+use crate::store::{Along, Care, Head, Landing, RefMove, StoreError, Way, Worktree};
 
 /// What came back.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -134,7 +134,7 @@ fn go_back(
     (head, now): (&Head, &Worktree),
     way: Way,
 ) -> anyhow::Result<String> {
-    let mut landing = ctx.store.prepare_restore(head, way)?;
+    let mut going = Going(ctx.store.prepare_restore(head, way)?);
     let own = ctx.store.new_receipt_id(ctx.now);
     let summary = format!("Go back to snapshot {}", &point.said.worktree.to_hex()[..12]);
     let base = head.commit.zip(now.head).map(|(commit, tree)| Base {
@@ -151,10 +151,23 @@ fn go_back(
     let kept = SnapshotTaken { label: Some(label.clone()), worktree: now.tree, index: now.index };
     let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(opened)).citing(point.entry);
     let snapshot = Draft::new(Some(own), &label, Fact::SnapshotTaken(kept));
-    ctx.append(vec![opening, snapshot, closed(own)])?;
-    landing.ready(&[])?;
-    landing.finish()?;
+    ctx.append_along(vec![opening, snapshot, closed(own)], &mut going)?;
+    // Everything is recorded. What is left would be finished by the next command as well.
+    going.0.finish()?;
     Ok(own.to_string())
+}
+
+/// Files and index that move with the entries, or not at all.
+struct Going<'s>(Landing<'s>);
+
+impl Along for Going<'_> {
+    fn waits(&self) -> bool {
+        true
+    }
+
+    fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
+        self.0.ready(moves)
+    }
 }
 
 /// Finds a snapshot: `R@N`, `chain@seq`, or the beginning of its tree's id.

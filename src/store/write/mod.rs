@@ -10,7 +10,7 @@ use gix::object::Kind;
 use super::artifacts::{ContentRules, Kept, redacted};
 use super::error::StoreError;
 use super::keys::Signer;
-use super::lock::{self, Lock, StaleLock};
+use super::lock::{self, ARTIFACTS_LOCK, Lock, StaleLock};
 use super::refs::RefMove;
 use super::state::{ChainScope, ChainState, Place, TipState};
 use super::{Store, names};
@@ -123,6 +123,11 @@ pub trait Along {
         Ok(Vec::new())
     }
 
+    /// Whether [`Along::ready`] may yet refuse: then no ref moves before it was asked.
+    fn waits(&self) -> bool {
+        false
+    }
+
     /// Told of every move just before the transaction.
     ///
     /// # Errors
@@ -218,10 +223,9 @@ impl Store {
         if written.is_empty() {
             return Ok(report);
         }
-        for evidence in [true, false] {
-            self.keep_artifacts(&chain.writer, &shelf, evidence)?;
-        }
-        let moves = along.moves(&report.entries)?;
+        let mut moves = along.moves(&report.entries)?;
+        // Held until the refs moved.
+        let _lock = self.keep_artifacts(&chain.writer, &shelf, &mut moves, along.waits())?;
         self.publish(&chain, &written, &mut report, lock.abandoned, moves, along)?;
         once.advance(self, &chain, &written);
         self.remember(options, chain)?;
@@ -331,24 +335,40 @@ impl Store {
         Ok((kept, count))
     }
 
-    /// Adds a commit for each entry's artifacts to this month's ref. An artifact commit that no entry names
-    /// afterwards is garbage, so this goes before the chain moves.
-    fn keep_artifacts(&self, writer: &Writer, shelf: &Shelf, evidence: bool) -> Result<(), StoreError> {
-        let entries: Vec<&Shelved> = shelf.entries.iter().filter(|one| one.evidence == evidence).collect();
-        if entries.is_empty() {
-            return Ok(());
+    /// Adds a commit for each entry's artifacts to this month's refs. An artifact commit that no entry names
+    /// afterwards is garbage, so this goes before the chain moves; or with it, by `moves`, where that may yet be refused.
+    fn keep_artifacts(
+        &self,
+        writer: &Writer,
+        shelf: &Shelf,
+        moves: &mut Vec<RefMove>,
+        waits: bool,
+    ) -> Result<Option<Lock>, StoreError> {
+        if shelf.entries.is_empty() {
+            return Ok(None);
         }
-        let ref_name = self.artifact_ref(evidence, self.now())?;
-        let lock = Lock::acquire(&self.state_dir().join("locks"), "artifacts")?;
-        lock::clear_stale(self.common_dir(), &ref_name, lock.abandoned);
-        let seen = self.find_ref(&ref_name)?;
-        let mut parent = seen;
-        for one in entries {
-            let author = (writer.name.as_str(), writer.email.as_str());
-            parent = Some(self.write_artifact_commit(one.entry, &one.kept, author, one.time, parent)?);
+        let lock = Lock::acquire(&self.state_dir().join("locks"), ARTIFACTS_LOCK)?;
+        for evidence in [true, false] {
+            let mut entries = shelf.entries.iter().filter(|one| one.evidence == evidence).peekable();
+            if entries.peek().is_none() {
+                continue;
+            }
+            let name = self.artifact_ref(evidence, self.now())?;
+            lock::clear_stale(self.common_dir(), &name, lock.abandoned);
+            let expected = self.find_ref(&name)?;
+            let mut new = expected;
+            for one in entries {
+                let author = (writer.name.as_str(), writer.email.as_str());
+                new = Some(self.write_artifact_commit(one.entry, &one.kept, author, one.time, new)?);
+            }
+            let message = format!("artifacts of {}", writer.chain);
+            let to_move = RefMove { name, expected, new, reflog: false, message };
+            match waits {
+                true => moves.push(to_move),
+                false => self.move_refs(&[to_move])?,
+            }
         }
-        let message = format!("artifacts of {}", writer.chain);
-        self.move_refs(&[RefMove { name: ref_name, expected: seen, new: parent, reflog: false, message }])
+        Ok(Some(lock))
     }
 
     fn publish(
