@@ -90,6 +90,8 @@ fn open(repo: &Path) -> Store {
         settings: Vec::new(),
         private: None,
         named: true,
+        temporary: std::env::temp_dir(),
+        objects: Default::default(),
     };
     Store::open(&options).expect("a repository")
 }

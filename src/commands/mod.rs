@@ -51,7 +51,7 @@ pub mod why;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -138,6 +138,11 @@ impl Context {
             settings: env.settings(),
             private: env.config_home().map(|home| home.join("git-receipt").join("landings")),
             named: env.var_os("GIT_DIR").is_some(),
+            temporary: env.temporary(),
+            objects: Objects {
+                directory: env.var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from),
+                alternates: env.var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+            },
         })?;
         let ctx = Context {
             env,
@@ -154,10 +159,17 @@ impl Context {
             Ok(None) => {}
             Ok(Some(Recovered::Finished(stay))) => {
                 ctx.notice("finished bringing the working tree along, which was interrupted");
+                for path in stay {
+                    ctx.notice(format!("`{path}` changed meanwhile and stays as it is"));
+                }
             }
             Ok(Some(Recovered::Dropped)) => {
                 ctx.notice("dropped an interrupted landing of which nothing had happened");
             }
+            Ok(Some(Recovered::GivenUp)) => ctx.notice(
+                "gave up an interrupted landing, as HEAD is elsewhere or the lock of the index was taken away: files \
+                 and index stay as they are, see `git status`",
+            ),
             // Looking must go on; whoever lands next is told again.
             Err(error) => {
                 let way_out = error.way_out().map(|way| format!("; {way}")).unwrap_or_default();
@@ -169,10 +181,6 @@ impl Context {
 
     /// Says something to the person when the command is done, once.
     pub fn notice(&self, text: impl Into<String>) {
-            Ok(Some(Recovered::GivenUp)) => ctx.notice(
-                "gave up an interrupted landing, as HEAD is elsewhere or the lock of the index was taken away: files \
-                 and index stay as they are, see `git status`",
-            ),
         let (text, mut notices) = (text.into(), self.notices.borrow_mut());
         if !notices.contains(&text) {
             notices.push(text);
@@ -458,14 +466,6 @@ impl Context {
         Ok(report)
     }
 
-    fn append_options<'c>(
-        &'c self,
-        signer: &'c Signer,
-        scope: ChainScope,
-        role: Role,
-        times: Option<&'c [Timestamp]>,
-        repeats: Repeats,
-    ) -> anyhow::Result<AppendOptions<'c>> {
     /// Appends to the console chain of the recording key, along with what moves with it.
     ///
     /// # Errors
@@ -479,6 +479,14 @@ impl Context {
         Ok(report)
     }
 
+    fn append_options<'c>(
+        &'c self,
+        signer: &'c Signer,
+        scope: ChainScope,
+        role: Role,
+        times: Option<&'c [Timestamp]>,
+        repeats: Repeats,
+    ) -> anyhow::Result<AppendOptions<'c>> {
         self.check_recording()?;
         let (name, email) = self.identity();
         let (redactor, repo) = (self.redactor()?, self.repo_id()?);

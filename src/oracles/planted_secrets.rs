@@ -69,6 +69,8 @@ fn no_planted_secret_reaches_the_repository() {
         settings: Vec::new(),
         private: None,
         named: true,
+        temporary: std::env::temp_dir(),
+        objects: Default::default(),
     })
     .unwrap();
     let keys = KeyDir::new(&top.join("config"));

@@ -30,6 +30,7 @@ mod scratch_index;
 mod session;
 mod setup;
 mod state;
+mod temporary;
 mod touched;
 mod transport;
 mod tree;
@@ -37,6 +38,7 @@ mod unsigned;
 mod worktree;
 mod write;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
@@ -97,6 +99,19 @@ pub struct OpenOptions {
     pub private: Option<PathBuf>,
     /// Whether the repository was named, so that it may be any.
     pub named: bool,
+    /// Where folders go that are needed for a moment.
+    pub temporary: PathBuf,
+    /// Where git was told that objects are, if it was.
+    pub objects: Objects,
+}
+
+/// Where git was told that objects are, instead of below the repository and besides.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// Those of the repository: `GIT_OBJECT_DIRECTORY`.
+    pub directory: Option<PathBuf>,
+    /// Others, as `GIT_ALTERNATE_OBJECT_DIRECTORIES` has them.
+    pub alternates: Option<OsString>,
 }
 
 /// Fills a buffer with random bytes.
@@ -110,6 +125,8 @@ pub struct Store {
     now: std::cell::Cell<Timestamp>,
     entropy: Entropy,
     private: Option<PathBuf>,
+    temporary: PathBuf,
+    objects: Objects,
 }
 
 impl Store {
@@ -140,6 +157,8 @@ impl Store {
             now: options.now.into(),
             entropy: options.entropy,
             private: options.private.clone(),
+            temporary: options.temporary.clone(),
+            objects: options.objects.clone(),
         };
         if !options.named && store.is_embedded() && store.bare_must_be_named() {
             return Err(StoreError::Embedded(store.git_dir().to_owned()));
@@ -263,6 +282,17 @@ impl Store {
         if self.quarantined {
             return Err(StoreError::Refused("nothing is recorded while git holds a push in quarantine"));
         }
+        self.check_state_dirs()
+    }
+
+    /// Refuses where the folders of our own files lead elsewhere, as one who made the repository could have them.
+    fn check_state_dirs(&self) -> Result<(), StoreError> {
+        let (shared, own) = (self.state_dir(), self.git_dir().join("receipts"));
+        for folder in [&own.join("landing"), &own.join("locks"), &own, &shared] {
+            if folder.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+                return Err(StoreError::Linked(folder.clone()));
+            }
+        }
         Ok(())
     }
 }
@@ -282,17 +312,6 @@ fn open_error(directory: &Path, error: &gix::Error) -> StoreError {
 }
 
 /// Our id as gix has it.
-        self.check_state_dirs()
-    }
-
-    /// Refuses where the folders of our own files lead elsewhere, as one who made the repository could have them.
-    fn check_state_dirs(&self) -> Result<(), StoreError> {
-        let (shared, own) = (self.state_dir(), self.git_dir().join("receipts"));
-        for folder in [&own.join("landing"), &own.join("locks"), &own, &shared] {
-            if folder.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
-                return Err(StoreError::Linked(folder.clone()));
-            }
-        }
 pub(crate) fn object_id(id: Oid) -> gix::ObjectId {
     gix::ObjectId::from_bytes_or_panic(id.as_bytes())
 }

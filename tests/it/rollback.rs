@@ -596,3 +596,23 @@ fn nothing_is_written_where_our_folder_is_a_link() {
     repo.receipt(&["rollback", "--to", &format!("{receipt}@1")]);
     repo.assert_clean(&repo.path);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_repository_may_be_anywhere() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    write(&repo.path, "later", "later\n");
+    repo.git(&["add", "later"]);
+    repo.git(&["commit", "-qm", "Later"]);
+    let odd = repo.folder.path().join("o:d\"d\\n p;l\nce");
+    std::fs::rename(&repo.path, &odd).unwrap();
+    let temporary = repo.folder.path().join("t:m\"p");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = repo.command(PROGRAM, &odd, &["rollback", &receipt]);
+    let done = command.env("TMPDIR", &temporary).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(std::fs::read_to_string(odd.join("a.txt")).unwrap(), ten_lines(&[]));
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}

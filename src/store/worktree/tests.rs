@@ -217,6 +217,8 @@ impl Fixture {
             settings: Vec::new(),
             private: None,
             named: true,
+            temporary: std::env::temp_dir(),
+            objects: Default::default(),
         })
         .unwrap();
         // Not the machine's own configuration.
