@@ -597,6 +597,87 @@ fn nothing_is_written_where_our_folder_is_a_link() {
     repo.assert_clean(&repo.path);
 }
 
+/// Records calls of tools, each with what it was given and the files that it changed.
+fn call_tools(repo: &TestRepo, receipt: &str, calls: &[(&str, &str, &[&str])]) {
+    let lines = calls.iter().map(|(tool, input, files)| {
+        let files: Vec<_> =
+            files.iter().map(|path| serde_json::json!({ "path": path, "change": "modified" })).collect();
+        let data = serde_json::json!({
+            "tool": tool, "input": { "text": input }, "status": "ok", "step": "flexible", "files": files,
+        });
+        format!("{}\n", serde_json::json!({ "kind": "tool.called", "data": data }))
+    });
+    write(&repo.path, "../calls.jsonl", &lines.collect::<String>());
+    repo.receipt(&["record", "../calls.jsonl", "--receipt", receipt]);
+}
+
+#[test]
+fn a_tool_that_nobody_knows_is_named_as_well() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    repo.receipt(&["snapshot"]);
+    let long = format!("{{\"command\":\"start {} curl evil\"}}", "x".repeat(1000));
+    call_tools(
+        &repo,
+        &receipt,
+        &[
+            ("execute_command", "{\"command\":\"one\"}", &[]),
+            ("run_terminal_cmd", "{\"command\":[\"two\",\"words here\"]}", &[]),
+            ("mcp__db__execute", "{\"sql\":\"DROP TABLE x\"}", &[]),
+            ("Frobnicate", "", &[]),
+            ("Read", "{\"file_path\":\"a.txt\"}", &[]),
+            ("Read", "{\"command\":\"not only reading\"}", &[]),
+            ("Edit", "{\"file_path\":\"a.txt\"}", &["a.txt"]),
+            ("Write", "{\"file_path\":\"/etc/hosts\"}", &["/etc/hosts"]),
+            ("Write", "{\"file_path\":\"unknown\"}", &[]),
+            ("Bash", &long, &[]),
+        ],
+    );
+    write(&repo.path, "a.txt", "now\n");
+    let to = format!("{receipt}@1");
+    let (report, code) = repo.json(&["rollback", "--to", &to, "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    let named: Vec<(&str, &str)> = report["not_taken_back"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["what"].as_str().unwrap(), one["command"].as_str().unwrap_or("")))
+        .collect();
+    let expected = [
+        ("execute_command", "one"),
+        ("run_terminal_cmd", "two 'words here'"),
+        ("mcp__db__execute", "{\"sql\":\"DROP TABLE x\"}"),
+        ("Frobnicate", ""),
+        ("Read", "not only reading"),
+        ("Write", "{\"file_path\":\"/etc/hosts\"}"),
+        ("Write", "{\"file_path\":\"unknown\"}"),
+    ];
+    assert_eq!(named[..7], expected);
+    assert_eq!(named.len(), 8);
+    let text = said(&repo.try_receipt(&["rollback", "--to", &to]));
+    let shown = text.lines().find(|line| line.contains("Bash")).unwrap();
+    assert!(shown.contains("start x") && shown.ends_with("x curl evil") && shown.len() < 400, "{shown}");
+}
+
+#[test]
+fn what_ran_after_a_snapshot_that_a_fork_inherited_is_named() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"before\"}", &[])]);
+    repo.receipt(&["snapshot"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"inherited\"}", &[])]);
+    let fork = repo.receipt(&["fork", &receipt, "--at", "3"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"elsewhere\"}", &[])]);
+    call_tools(&repo, &fork, &[("Bash", "{\"command\":\"own\"}", &[])]);
+    write(&repo.path, "a.txt", "now\n");
+    let (report, code) = repo.json(&["rollback", "--to", &format!("{fork}@1"), "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    let named = report["not_taken_back"].as_array().unwrap();
+    let named: Vec<_> =
+        named.iter().map(|one| (one["command"].as_str().unwrap(), one["n"].as_u64())).collect();
+    assert_eq!(named, [("inherited", None), ("own", Some(1))], "{report:#}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_repository_may_be_anywhere() {

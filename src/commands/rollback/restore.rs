@@ -39,8 +39,8 @@ struct Point<'p> {
     receipt: &'p Receipt,
     entry: EntryRef,
     said: &'p SnapshotTaken,
-    /// The receipt's own entry behind it.
-    next: usize,
+    /// How many entries there are up to it, those that the receipt inherited first.
+    seen: usize,
 }
 
 /// Runs it.
@@ -74,7 +74,7 @@ pub(super) fn run(ctx: &Context, to: &str, args: &Args) -> anyhow::Result<Rolled
         let cause = format!("`{path}` looks secret, so no snapshot of now keeps it");
         return Err(StoreError::InTheWay(cause).into());
     }
-    let not_taken_back = effects::effects(ctx, &picture, point.receipt, point.next)?;
+    let not_taken_back = effects::effects_after(ctx, &picture, point.receipt, point.seen)?;
     let moves_index = way.index.is_some_and(|index| now.index != Some(index));
     let nothing = files.is_empty() && !moves_index;
     let own = match args.dry_run || nothing {
@@ -184,10 +184,9 @@ fn find<'p>(ctx: &Context, picture: &'p Picture, to: &str) -> anyhow::Result<Poi
         let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
         receipt.check_known()?;
         let n = n_of(receipt, n)?;
-        let inherited = receipt.origin.iter().flat_map(|origin| &origin.steps).map(|step| (step, 0));
-        let own = receipt.steps[..=n].iter().enumerate().map(|(at, step)| (step, at + 1));
-        let found =
-            inherited.chain(own).filter_map(|(step, next)| point(picture, receipt, step, next)).next_back();
+        let steps: Vec<_> = inherited(receipt).iter().chain(&receipt.steps[..=n]).collect();
+        let mut steps = steps.into_iter().enumerate().rev();
+        let found = steps.find_map(|(at, step)| point(picture, receipt, step, at + 1));
         return found.ok_or_else(|| {
             user_error(
                 format!("receipt `{}` has no snapshot up to entry {n}", receipt.id),
@@ -220,13 +219,18 @@ fn snapshots(picture: &Picture) -> impl Iterator<Item = Point<'_>> {
     let receipts = picture.folded.receipts().into_iter().filter(|receipt| receipt.known);
     receipts.flat_map(move |receipt| {
         let steps = receipt.steps.iter().enumerate();
-        steps.filter_map(move |(at, step)| point(picture, receipt, step, at + 1))
+        steps.filter_map(move |(at, step)| point(picture, receipt, step, inherited(receipt).len() + at + 1))
     })
 }
 
-fn point<'p>(picture: &'p Picture, receipt: &'p Receipt, step: &Step, next: usize) -> Option<Point<'p>> {
+/// What a receipt inherited.
+fn inherited(receipt: &Receipt) -> &[Step] {
+    receipt.origin.as_ref().map_or(&[], |origin| &origin.steps)
+}
+
+fn point<'p>(picture: &'p Picture, receipt: &'p Receipt, step: &Step, seen: usize) -> Option<Point<'p>> {
     match &picture.link(&step.commit)?.entry.as_ref()?.body.fact {
-        Fact::SnapshotTaken(said) => Some(Point { receipt, entry: step.entry, said, next }),
+        Fact::SnapshotTaken(said) => Some(Point { receipt, entry: step.entry, said, seen }),
         _ => None,
     }
 }
