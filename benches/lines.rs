@@ -91,6 +91,8 @@ fn open(repo: &Path) -> Store {
         private: None,
         trusts_kept: false,
         named: true,
+        temporary: std::env::temp_dir(),
+        objects: Default::default(),
     };
     Store::open(&options).expect("a repository")
 }

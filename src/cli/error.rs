@@ -48,6 +48,11 @@ fn classify(cause: &(dyn std::error::Error + 'static)) -> Option<(u8, Option<Str
         StoreError::InTheWay(_) => {
             (3, Some("nothing was changed; commit or stash what is there, then try again"))
         }
+        StoreError::Linked(_) => {
+            (2, Some("see where it leads and remove it; what it is there for is built anew"))
+        }
+        StoreError::Unfinished { .. } => return Some((2, error.way_out())),
+        StoreError::Stays(_) => (2, Some("`git status` shows how it differs")),
         StoreError::HookRefused { .. } => (2, Some("nothing was changed; `--no-verify` passes the hooks by")),
         StoreError::HookChanged(_) => {
             (2, Some("`git receipt revise` proposes what the hook would have it be"))

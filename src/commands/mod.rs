@@ -51,7 +51,7 @@ pub mod why;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -64,7 +64,7 @@ use crate::domain::redact::Redactor;
 use crate::env::{self, Env};
 use crate::store::keys::{Asking, KeyDir, KeyName, Keygen, PERSON, RECORDER, Signer};
 use crate::store::{
-    Along, AppendOptions, AppendReport, ChainScope, OpenOptions, Recovered, Repeats, RestsOn, Store,
+    Along, AppendOptions, AppendReport, ChainScope, Objects, OpenOptions, Recovered, Repeats, RestsOn, Store,
     StoreError,
 };
 
@@ -139,6 +139,11 @@ impl Context {
             private: env.config_home().map(|home| home.join("git-receipt")),
             trusts_kept: !env.checks_all && !env.is_ci(),
             named: env.var_os("GIT_DIR").is_some(),
+            temporary: env.temporary(),
+            objects: Objects {
+                directory: env.var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from),
+                alternates: env.var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+            },
         })?;
         let ctx = Context {
             env,
@@ -153,14 +158,24 @@ impl Context {
         };
         match ctx.store.recover_landing() {
             Ok(None) => {}
-            Ok(Some(Recovered::Finished)) => {
+            Ok(Some(Recovered::Finished(stay))) => {
                 ctx.notice("finished bringing the working tree along, which was interrupted");
+                for path in stay {
+                    ctx.notice(format!("`{path}` changed meanwhile and stays as it is"));
+                }
             }
             Ok(Some(Recovered::Dropped)) => {
                 ctx.notice("dropped an interrupted landing of which nothing had happened");
             }
+            Ok(Some(Recovered::GivenUp)) => ctx.notice(
+                "gave up an interrupted landing, as HEAD is elsewhere or the lock of the index was taken away: files \
+                 and index stay as they are, see `git status`",
+            ),
             // Looking must go on; whoever lands next is told again.
-            Err(error) => ctx.notice(format!("an interrupted landing could not be finished: {error}")),
+            Err(error) => {
+                let way_out = error.way_out().map(|way| format!("; {way}")).unwrap_or_default();
+                ctx.notice(format!("an interrupted landing could not be finished: {error}{way_out}"));
+            }
         }
         Ok(ctx)
     }
@@ -490,6 +505,19 @@ impl Context {
             self.append_options(signer, ChainScope::Console, self.role(), None, Repeats::SayTheSame)?;
         let tip = |chain| picture.tip_of(chain);
         options.rests_on = Some(RestsOn { receipt, tip: &tip });
+        let report = self.store.append_along(&options, drafts, along)?;
+        self.tell_cleared(&report);
+        Ok(report)
+    }
+
+    /// Appends to the console chain of the recording key, along with what moves with it.
+    ///
+    /// # Errors
+    /// As [`Store::append_along`].
+    pub fn append_along(&self, drafts: Vec<Draft>, along: &mut dyn Along) -> anyhow::Result<AppendReport> {
+        let signer = self.recorder()?;
+        let options =
+            self.append_options(signer, ChainScope::Console, self.role(), None, Repeats::SayTheSame)?;
         let report = self.store.append_along(&options, drafts, along)?;
         self.tell_cleared(&report);
         Ok(report)

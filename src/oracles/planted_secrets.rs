@@ -70,6 +70,8 @@ fn no_planted_secret_reaches_the_repository() {
         private: None,
         trusts_kept: false,
         named: true,
+        temporary: std::env::temp_dir(),
+        objects: Default::default(),
     })
     .unwrap();
     let keys = KeyDir::new(&top.join("config"));

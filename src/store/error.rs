@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::keys::KeyProblem;
+use crate::domain::fact::values::GitPath;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum StoreError {
         /// What git said.
         cause: String,
     },
+    /// A folder of our own is a link, and nothing is written through one.
+    #[error("`{}` is a symbolic link, and nothing is written through it", .0.display())]
+    Linked(PathBuf),
     /// Writing is refused here.
     #[error("{0}")]
     Refused(&'static str),
@@ -88,6 +92,17 @@ pub enum StoreError {
     /// Local changes are where a change has to go.
     #[error("local changes are in the way: {0}")]
     InTheWay(String),
+    /// Index and working tree could not be brought all the way.
+    #[error("index and working tree are half way: {cause}")]
+    Unfinished {
+        /// What failed.
+        cause: String,
+        /// git's lock of the index, which is held until it is done.
+        lock: PathBuf,
+    },
+    /// Everything is done but for some files.
+    #[error("{} changed meanwhile and stays as it is; everything else is done", listed(.0))]
+    Stays(Vec<GitPath>),
     /// git itself failed.
     #[error("`git {command}` failed: {cause}")]
     Git {
@@ -109,6 +124,15 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The way on from what could not be finished, and the way out of it.
+    pub fn way_out(&self) -> Option<String> {
+        let StoreError::Unfinished { lock, .. } = self else { return None };
+        let lock = lock.display();
+        Some(format!(
+            "mend that and any command finishes it; or remove `{lock}` to leave files and index as they are now"
+        ))
+    }
+
     pub(super) fn io(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -127,6 +151,11 @@ impl StoreError {
         let what = what.to_string();
         move |error| StoreError::Git { command: what, cause: chain_of(&error) }
     }
+}
+
+fn listed(paths: &[GitPath]) -> String {
+    let named: Vec<String> = paths.iter().map(|path| format!("`{path}`")).collect();
+    named.join(", ")
 }
 
 /// An error and its causes in one line.

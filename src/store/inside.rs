@@ -60,37 +60,53 @@ impl Inside {
         gix::path::from_bstr(path.as_bytes().as_bstr()).ok().map(|name| self.top.join(name))
     }
 
-    /// Removes a file that is still as it was, and the folders that become empty by that.
-    pub(super) fn remove(&self, path: &GitPath, was: Option<Stamp>) -> io::Result<()> {
-        let Some(place) = self.place(path, false)? else { return Ok(()) };
-        if was.is_none_or(|was| was.folder) || place.stamp()? != was {
-            return Ok(());
+    /// Removes a file that is still as it was, and the folders that become empty by that. Says whether nothing is left
+    /// there, or a folder.
+    pub(super) fn remove(&self, path: &GitPath, was: Option<Stamp>) -> io::Result<bool> {
+        let Some(place) = self.place(path, false)? else { return Ok(true) };
+        let now = place.stamp()?;
+        if now.is_none_or(|now| now.folder) {
+            return Ok(true);
+        }
+        if now != was {
+            return Ok(false);
         }
         place.unlink()?;
-        let Some(file) = self.at(path) else { return Ok(()) };
+        let Some(file) = self.at(path) else { return Ok(true) };
         for folder in file.ancestors().skip(1).take_while(|folder| *folder != self.top) {
             // A link is no folder, and what is not empty stays. So does the folder that somebody runs us in, as with git.
             if is_here(folder) || fs::remove_dir(folder).is_err() {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Moves `source` to a path where it still is as it was. What somebody wrote there meanwhile stays.
-    pub(super) fn put(&self, path: &GitPath, was: Option<Stamp>, source: &Path) -> io::Result<()> {
-        let Some(place) = self.place(path, true)? else { return Ok(()) };
+    /// Moves `source` to a path where it still is as it was. What somebody wrote there meanwhile stays; says whether
+    /// nothing did.
+    pub(super) fn put(&self, path: &GitPath, was: Option<Stamp>, source: &Path) -> io::Result<bool> {
+        let Some(place) = self.place(path, true)? else { return Ok(false) };
         let now = place.stamp()?;
-        // A folder that gave way with its last file is as good as one that is still there.
-        let gave_way = now.is_none() && was.is_some_and(|was| was.folder);
-        if now != was && !gave_way {
-            return Ok(());
+        if source.symlink_metadata()?.is_dir() {
+            // The empty folder of a submodule, which takes the place of a file only after that went.
+            return match now {
+                Some(now) => Ok(now.folder),
+                None => place.make_folder().map(|()| true),
+            };
         }
-        if now.is_some_and(|now| now.folder)
-            && was.is_some_and(|was| was.folder)
-            && (source.is_dir() || place.remove_folder().is_err())
-        {
-            return Ok(());
+        let is_folder = |stamp: Option<Stamp>| stamp.is_some_and(|stamp| stamp.folder);
+        match is_folder(was) {
+            // One that gave way with its last file is as good as one that is still there, and whatever was in it is in
+            // no stamp.
+            true if now.is_none() => {}
+            true if is_folder(now) => {
+                let folder = self.at(path);
+                if !folder.is_some_and(|folder| remove_empty(&folder)) {
+                    return Ok(false);
+                }
+            }
+            _ if now == was => {}
+            _ => return Ok(false),
         }
         match place.take(source) {
             // The working tree may be on another file system than git's directory: then beside it first.
@@ -98,9 +114,10 @@ impl Inside {
                 let beside = self.top.join(format!(".receipt-{}", std::process::id()));
                 copy(source, &beside)?;
                 place.take(&beside)?;
-                fs::remove_file(source)
+                fs::remove_file(source)?;
+                Ok(true)
             }
-            other => other,
+            other => other.map(|()| true),
         }
     }
 
@@ -127,6 +144,17 @@ impl Inside {
 /// Whether a folder is the one that this program runs in.
 fn is_here(folder: &Path) -> bool {
     fs::canonicalize(".").is_ok_and(|here| fs::canonicalize(folder).is_ok_and(|folder| folder == here))
+}
+
+/// Removes a folder with nothing but folders in it.
+fn remove_empty(folder: &Path) -> bool {
+    let mut inside = fs::read_dir(folder).into_iter().flatten();
+    let empty = inside.all(|entry| {
+        entry.is_ok_and(|entry| {
+            entry.file_type().is_ok_and(|kind| kind.is_dir()) && remove_empty(&entry.path())
+        })
+    });
+    empty && fs::remove_dir(folder).is_ok()
 }
 
 /// Copies a file or a link.
@@ -188,8 +216,8 @@ mod native {
             Ok(unix::unlinkat(&self.folder, &self.name, AtFlags::empty())?)
         }
 
-        pub(super) fn remove_folder(&self) -> io::Result<()> {
-            Ok(unix::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR)?)
+        pub(super) fn make_folder(&self) -> io::Result<()> {
+            Ok(unix::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o777))?)
         }
 
         pub(super) fn take(&self, source: &Path) -> io::Result<()> {
@@ -237,8 +265,8 @@ mod native {
             fs::remove_file(self.path())
         }
 
-        pub(super) fn remove_folder(&self) -> io::Result<()> {
-            fs::remove_dir(self.path())
+        pub(super) fn make_folder(&self) -> io::Result<()> {
+            fs::create_dir(self.path())
         }
 
         pub(super) fn take(&self, source: &Path) -> io::Result<()> {

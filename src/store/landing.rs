@@ -1,9 +1,13 @@
 //! Bringing index and working tree along with the refs, so that a crash leaves all of it before or after.
 //!
 //! Everything that can fail happens first and beside what is there: git makes the new index and writes the changed
-//! files into a folder of ours, after it said that nothing local is in the way. Then a journal is written, the refs
-//! move, the files are moved into place and the index after them. Who finds a journal that nobody works on finishes
-//! it if the refs moved, and drops it if they did not.
+//! files into a folder of ours, after it said that nothing local is in the way. Then git's lock of the index is taken, and
+//! under it everything is seen to be as it was. Only then a journal is written, the refs move, the files are moved into
+//! place and the index after them. Who finds a journal that nobody works on finishes it if the refs moved, or if there
+//! are none to move, and drops it if they did not.
+//!
+//! As long as it cannot be finished the lock stays, so that git does not build on what is half done. Who takes the lock
+//! away, as git itself advises, gives the landing up: files and index stay as they are then.
 //!
 //! A journal counts only if its digest stands in the user's own configuration folder: a repository may come from
 //! anywhere, with anything in it. And a file goes only where what was seen there before still is: what somebody
@@ -12,7 +16,7 @@
 mod restore;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -21,9 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::inside::{Inside, Stamp};
-use super::lock::{self, Lock};
-use super::refs::Head;
-use super::refs::RefMove;
+use super::lock::{self, ARTIFACTS_LOCK, Lock};
+use super::refs::{Head, RefMove};
 use super::worktree::copy_index;
 use super::{Store, git, names};
 use crate::domain::fact::values::GitPath;
@@ -32,12 +35,14 @@ use crate::domain::lines::File as TreeFile;
 pub use restore::Way;
 
 /// What became of a landing that a crash interrupted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovered {
-    /// It is done now.
-    Finished,
+    /// It is done now, but for files that somebody wrote meanwhile: they stay as they are.
+    Finished(Vec<GitPath>),
     /// Nothing of it had happened, and nothing will.
     Dropped,
+    /// Somebody took the lock of the index away or went elsewhere, so what was left to do stays undone.
+    GivenUp,
 }
 
 /// A file of the working tree that stays as it is, with what the index shall have for it.
@@ -54,6 +59,8 @@ pub struct Settled {
 struct Journal {
     /// Where HEAD is: the branch, if it is on one. Files are only put in place while it still is there.
     branch: Option<String>,
+    /// HEAD's commit after the moves, for the same.
+    commit: Option<Oid>,
     moves: Vec<JournalMove>,
     /// Files that go, with what was seen there.
     removed: Vec<(GitPath, Option<Stamp>)>,
@@ -63,7 +70,7 @@ struct Journal {
     index: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct JournalMove {
     name: String,
     expected: Option<Oid>,
@@ -81,11 +88,10 @@ pub struct Landing<'s> {
     index: Option<IndexStamp>,
     /// Where HEAD was when it was prepared.
     head: Head,
-    index_lock: Option<File>,
+    /// Whether git's lock of the index is ours.
+    holds_index: bool,
     /// Whether the journal is written.
     written_down: bool,
-    /// Whether no ref moves and not everything was seen to be as it was: then nothing may happen yet.
-    undecided: bool,
     done: bool,
     lock: Lock,
 }
@@ -128,6 +134,7 @@ impl Store {
 
     /// Makes room for a landing: one that was interrupted is finished before.
     fn begin_landing(&self, head: &Head) -> Result<Landing<'_>, StoreError> {
+        self.check_state_dirs()?;
         let lock = Lock::acquire(&self.landing_locks(), "landing")?;
         let folder = self.landing_folder();
         if self.is_ours(&folder) {
@@ -146,9 +153,8 @@ impl Store {
             written: Vec::new(),
             index: None,
             head: head.clone(),
-            index_lock: None,
+            holds_index: false,
             written_down: false,
-            undecided: false,
             done: false,
             lock,
         };
@@ -162,7 +168,7 @@ impl Store {
     /// When files or refs cannot be written.
     pub fn recover_landing(&self) -> Result<Option<Recovered>, StoreError> {
         let folder = self.landing_folder();
-        if self.quarantined || !folder.exists() {
+        if self.quarantined || !folder.exists() || self.check_state_dirs().is_err() {
             return Ok(None);
         }
         // A transaction that outlived its program is over in a moment. Somebody at work finishes it.
@@ -179,6 +185,10 @@ impl Store {
         };
         if self.is_ours(&folder) {
             return self.finish_landing(&folder, false, false).map(Some);
+        }
+        // Killed before there was a journal: then only the lock is in anybody's way.
+        if !folder.join(JOURNAL).exists() {
+            self.unlock_index()?;
         }
         Ok(None)
     }
@@ -214,44 +224,68 @@ impl Store {
             .map_err(|error| StoreError::Corrupt(format!("`{}`: {error}", path.display())))?;
         let lock = index_lock(&self.repo.index_path());
         let locked = holds_index || fs::read(&lock).is_ok_and(|there| there == OURS);
-        // Without refs to go by, what was begun is finished.
-        let mut moved = published || journal.moves.is_empty();
-        let mut left = Vec::new();
-        // Where HEAD goes along; where something is only staged it stays.
-        let of_head =
-            |one: &&JournalMove| one.name == "HEAD" || Some(one.name.as_str()) == journal.branch.as_deref();
-        let target = journal.moves.iter().find(of_head).and_then(|one| one.new);
-        for one in journal.moves {
-            // Only the locks of refs that nobody but us writes can be told to be left behind.
-            let only_ours = one.name.starts_with("refs/receipts/") || one.name == names::NOTES;
-            lock::clear_stale(self.common_dir(), &one.name, only_ours);
-            let now = self.find_ref(&one.name)?;
-            moved |= now == one.new;
-            if now == one.expected && now != one.new {
-                let JournalMove { name, expected, new, message } = one;
-                left.push(RefMove { name, expected, new, reflog: true, message });
-            }
-        }
-        if moved {
-            self.move_refs(&left)?;
+        let mut recovered = Recovered::Dropped;
+        if published || self.have_moved(&journal.moves)? {
             let head = self.head()?;
             // Somebody who went elsewhere since has other files, and the change is in the history that they left.
-            let still_there = head.branch == journal.branch && (target.is_none() || head.commit == target);
-            if still_there && locked {
-                self.put_in_place(folder, &journal.removed, &journal.written)?;
-                let index = folder.join("index");
-                // As with the files: what is not there any more was moved before.
-                if journal.index && index.exists() {
-                    rename(&index, &self.repo.index_path())?;
+            let still_there = head.branch == journal.branch && head.commit == journal.commit;
+            let index = folder.join("index");
+            // As with the files: what is not there any more was moved before, and the index is the last.
+            let left = journal.index && index.exists();
+            recovered = match (left, still_there && locked) {
+                (true, true) => {
+                    let unfinished = |error: StoreError| StoreError::Unfinished {
+                        cause: error.to_string(),
+                        lock: lock.clone(),
+                    };
+                    let stay = self.put_in_place(folder, &journal.removed, &journal.written);
+                    let stay = stay.map_err(unfinished)?;
+                    rename(&index, &self.repo.index_path()).map_err(unfinished)?;
+                    Recovered::Finished(stay)
                 }
-            }
+                (true, false) => Recovered::GivenUp,
+                (false, _) => Recovered::Finished(Vec::new()),
+            };
         }
         if locked {
             // Held by us, so it is ours to take away, whatever stands in it.
             let _ = fs::remove_file(&lock);
         }
         self.remove_landing(folder)?;
-        Ok(if moved { Recovered::Finished } else { Recovered::Dropped })
+        Ok(recovered)
+    }
+
+    /// Whether the refs of a journal moved, or there are none. If some did, the others follow.
+    fn have_moved(&self, moves: &[JournalMove]) -> Result<bool, StoreError> {
+        // Every worktree writes artifacts, so theirs is a lock that may be somebody else's who is at work.
+        let shared = moves.iter().any(|one| is_of_artifacts(&one.name));
+        let _lock = match shared {
+            true => Some(Lock::acquire(&self.state_dir().join("locks"), ARTIFACTS_LOCK)?),
+            false => None,
+        };
+        let mut moved = moves.is_empty();
+        let mut left = Vec::new();
+        for one in moves {
+            // Only the locks of refs that nobody but us writes can be told to be left behind.
+            let only_ours = one.name.starts_with("refs/receipts/") || one.name == names::NOTES;
+            lock::clear_stale(self.common_dir(), &one.name, only_ours);
+            let now = self.find_ref(&one.name)?;
+            if now == one.expected && now != one.new {
+                let JournalMove { name, expected, new, message } = one.clone();
+                left.push(RefMove { name, expected, new, reflog: true, message });
+            } else if now == one.new {
+                moved = true;
+            } else if one.name.starts_with(names::CHAINS)
+                && let (Some(new), Some(now)) = (one.new, now)
+            {
+                // Another worktree went on with the chain.
+                moved |= self.merge_base(new, now)? == Some(new);
+            }
+        }
+        if moved {
+            self.move_refs(&left)?;
+        }
+        Ok(moved)
     }
 
     /// Removes the folder, and after it what vouches for its journal.
@@ -274,27 +308,34 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what goes, and moves what comes from the folder to the working tree.
+    /// Removes what goes, and moves what comes from the folder to the working tree. Returns what stays as it is, as
+    /// somebody wrote it meanwhile.
     fn put_in_place(
         &self,
         folder: &Path,
         removed: &[(GitPath, Option<Stamp>)],
         written: &[(GitPath, Option<Stamp>)],
-    ) -> Result<(), StoreError> {
-        let Some(top) = self.work_dir() else { return Ok(()) };
+    ) -> Result<Vec<GitPath>, StoreError> {
+        let Some(top) = self.work_dir() else { return Ok(Vec::new()) };
         let inside = Inside::of(top);
+        let mut stay = Vec::new();
         for (path, was) in removed {
-            inside.remove(path, *was).map_err(StoreError::io("remove", path.to_string()))?;
-        }
-        for (path, was) in written {
-            let Ok(name) = gix::path::from_bstr(path.as_bytes().as_bstr()) else { continue };
-            let source = folder.join("files").join(name);
-            // What is not there any more was moved before.
-            if source.symlink_metadata().is_ok() {
-                inside.put(path, *was, &source).map_err(StoreError::io("write", path.to_string()))?;
+            if !inside.remove(path, *was).map_err(StoreError::io("remove", path.to_string()))? {
+                stay.push(path.clone());
             }
         }
-        Ok(())
+        for (path, was) in written {
+            let source = below(&folder.join("files"), path)?;
+            // What is not there any more was moved before.
+            if source.symlink_metadata().is_ok()
+                && !inside.put(path, *was, &source).map_err(StoreError::io("write", path.to_string()))?
+            {
+                stay.push(path.clone());
+            }
+        }
+        stay.sort();
+        stay.dedup();
+        Ok(stay)
     }
 }
 
@@ -370,18 +411,24 @@ impl Landing<'_> {
         self.removed = gone.into_iter().map(&seen).collect::<Result<_, _>>()?;
         self.written = come.into_iter().map(&seen).collect::<Result<_, _>>()?;
         for (path, stamp) in &self.written {
-            let folder = stamp.and_then(|stamp| stamp.is_folder().then(|| inside.at(path)).flatten());
-            let Some(folder) = folder else { continue };
-            let comes_as_folder = gix::path::from_bstr(path.as_bytes().as_bstr())
-                .is_ok_and(|name| self.files().join(name).is_dir());
+            let Some(stamp) = stamp else { continue };
+            let comes_as_folder = below(&self.files(), path)?.is_dir();
+            let goes = |path: &GitPath| self.removed.iter().any(|(gone, _)| gone == path);
+            if !stamp.is_folder() {
+                if comes_as_folder && !goes(path) {
+                    return Err(StoreError::InTheWay(format!("`{path}` is a file, and a folder goes there")));
+                }
+                continue;
+            }
             // A folder gives way when everything in it goes; git takes an empty one for nothing.
-            let stays = files_below(&folder)?.into_iter().any(|below| {
-                let whole = GitPath::new([path.as_bytes(), b"/", below.as_bytes()].concat());
-                folder.join(below.to_string()).is_file()
-                    && self.removed.iter().all(|(gone, _)| *gone != whole)
-            });
-            if stays && !comes_as_folder {
-                return Err(StoreError::InTheWay(format!("`{path}` is a folder with files in it")));
+            let Some(folder) = inside.at(path).filter(|_| !comes_as_folder) else { continue };
+            for name in files_below(&folder)? {
+                let there = below(&folder, &name)?;
+                let there = there.symlink_metadata().map_err(StoreError::io("look at", &there))?;
+                let whole = GitPath::new([path.as_bytes(), b"/", name.as_bytes()].concat());
+                if !there.is_dir() && !goes(&whole) {
+                    return Err(StoreError::InTheWay(format!("`{path}` is a folder with files in it")));
+                }
             }
         }
         Ok(())
@@ -400,16 +447,58 @@ impl Landing<'_> {
         Ok(())
     }
 
-    /// Writes down what is about to happen, then locks the index and looks once more whether everything is as it was.
-    /// From here on it is finished or taken back.
+    /// Locks the index, looks once more whether everything is as it was, and writes down what is about to happen. From
+    /// here on it is finished or taken back, as the refs say; without `moves` it is finished.
     ///
     /// # Errors
     /// [`StoreError::Moved`] when HEAD or the index changed since, or somebody holds it; [`StoreError::InTheWay`] when a
     /// file changed.
     pub fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
         let store = self.store;
+        if let Some(seen) = self.index {
+            self.lock_index()?;
+            if stamp(&store.repo.index_path()) != seen {
+                return Err(StoreError::Moved { name: "index".into(), cause: "it changed meanwhile".into() });
+            }
+        }
+        if store.head()? != self.head {
+            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
+        }
+        self.is_unchanged()?;
+        self.write_down(moves)?;
+        // git's transaction may outlive us: then it is waited for before anybody judges what became of it.
+        self.lock.share_with_children(true);
+        Ok(())
+    }
+
+    /// Takes git's lock of the index. It never is there without the words that say whose it is.
+    fn lock_index(&mut self) -> Result<(), StoreError> {
+        let lock = index_lock(&self.store.repo.index_path());
+        let held = |error: std::io::Error| StoreError::Moved {
+            name: "index".into(),
+            cause: format!("cannot lock it: {error}"),
+        };
+        let ours = self.folder.join("lock");
+        fs::write(&ours, OURS).map_err(StoreError::io("write", &ours))?;
+        match fs::hard_link(&ours, &lock) {
+            Ok(()) => self.holds_index = true,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(held(error)),
+            // The index may be on another file system, or on one without hard links.
+            Err(_) => {
+                let mut file = OpenOptions::new().write(true).create_new(true).open(&lock).map_err(held)?;
+                self.holds_index = true;
+                file.write_all(OURS).map_err(StoreError::io("write", &lock))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_down(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
+        let moved = self.head.branch.as_deref().unwrap_or("HEAD");
+        let moved = moves.iter().find(|one| one.name == moved);
         let journal = Journal {
             branch: self.head.branch.clone(),
+            commit: moved.map_or(self.head.commit, |one| one.new),
             moves: moves
                 .iter()
                 .map(|one| JournalMove {
@@ -425,7 +514,7 @@ impl Landing<'_> {
         };
         let bytes = serde_json::to_vec(&journal).map_err(|error| StoreError::Format(error.to_string()))?;
         let (new, place) = (self.folder.join("journal.new"), self.folder.join(JOURNAL));
-        if let Some(seal) = store.seal_of(&self.folder) {
+        if let Some(seal) = self.store.seal_of(&self.folder) {
             let above = seal.parent().unwrap_or(&seal);
             fs::create_dir_all(above).map_err(StoreError::io("create", above))?;
             fs::write(&seal, Digest::of(&bytes).to_hex()).map_err(StoreError::io("write", &seal))?;
@@ -433,44 +522,22 @@ impl Landing<'_> {
         fs::write(&new, bytes).map_err(StoreError::io("write", &new))?;
         rename(&new, &place)?;
         self.written_down = true;
-        self.undecided = moves.is_empty();
-        let path = store.repo.index_path();
-        if let Some(seen) = &self.index {
-            let lock = index_lock(&path);
-            let held = OpenOptions::new().write(true).create_new(true).open(&lock);
-            let mut file = held.map_err(|error| StoreError::Moved {
-                name: "index".into(),
-                cause: format!("cannot lock it: {error}"),
-            })?;
-            let written = file.write_all(OURS);
-            self.index_lock = Some(file);
-            written.map_err(StoreError::io("write", &lock))?;
-            if stamp(&path) != *seen {
-                return Err(StoreError::Moved { name: "index".into(), cause: "it changed meanwhile".into() });
-            }
-        }
-        if store.head()? != self.head {
-            return Err(StoreError::Moved { name: "HEAD".into(), cause: "it is elsewhere meanwhile".into() });
-        }
-        self.is_unchanged()?;
-        self.undecided = false;
-        // git's transaction may outlive us: then it is waited for before anybody judges what became of it.
-        self.lock.share_with_children(true);
         Ok(())
     }
 
     /// Moves files and index into place, after the refs moved.
     ///
     /// # Errors
-    /// When a file cannot be written. The journal stays then, and the next command tries again.
+    /// [`StoreError::Unfinished`] when a file cannot be written: the journal stays then, and the next command tries
+    /// again. [`StoreError::Stays`] when it is done but for files that somebody wrote meanwhile.
     pub fn finish(mut self) -> Result<(), StoreError> {
-        let store = self.store;
         self.lock.share_with_children(false);
         // Whatever happens from here on is for the journal to finish.
         self.done = true;
-        let holds_index = self.index_lock.take().is_some();
-        store.finish_landing(&self.folder, holds_index || self.index.is_none(), true)?;
-        Ok(())
+        match self.store.finish_landing(&self.folder, self.holds_index, true)? {
+            Recovered::Finished(stay) if !stay.is_empty() => Err(StoreError::Stays(stay)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -481,16 +548,28 @@ impl Drop for Landing<'_> {
             return;
         }
         self.lock.share_with_children(false);
-        let holds_index = self.index_lock.take().is_some();
-        if self.undecided && holds_index {
+        // The next command tries again where this fails.
+        if self.written_down {
+            let _ = self.store.finish_landing(&self.folder, self.holds_index, false);
+            return;
+        }
+        if self.holds_index {
             let _ = fs::remove_file(index_lock(&self.store.repo.index_path()));
         }
-        // The next command tries again where this fails.
-        let _ = match self.written_down && !self.undecided {
-            true => self.store.finish_landing(&self.folder, holds_index, false).map(drop),
-            false => self.store.remove_landing(&self.folder),
-        };
+        let _ = self.store.remove_landing(&self.folder);
     }
+}
+
+/// Whether a ref is one of those that keep artifacts.
+fn is_of_artifacts(name: &str) -> bool {
+    name.starts_with(names::ARTIFACTS) || name.starts_with(names::EVIDENCE)
+}
+
+/// The place of a path of a tree below a folder.
+fn below(folder: &Path, path: &GitPath) -> Result<PathBuf, StoreError> {
+    let name = gix::path::from_bstr(path.as_bytes().as_bstr());
+    let name = name.map_err(|error| StoreError::Corrupt(format!("file name `{path}`: {error}")))?;
+    Ok(folder.join(name))
 }
 
 fn stamp(path: &Path) -> IndexStamp {

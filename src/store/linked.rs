@@ -210,7 +210,7 @@ fn admin_of(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Removes a folder with all in it, also folders that were made read-only. None is as good.
-fn remove_all(folder: &Path) -> Result<(), StoreError> {
+pub(super) fn remove_all(folder: &Path) -> Result<(), StoreError> {
     let gone = |result: std::io::Result<()>| match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,

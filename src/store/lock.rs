@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use super::error::StoreError;
 
+/// The lock of the refs that keep artifacts, which all chains of a clone share.
+pub(super) const ARTIFACTS_LOCK: &str = "artifacts";
+
 /// A held lock.
 #[derive(Debug)]
 pub(super) struct Lock {

@@ -1,9 +1,13 @@
 //! What git itself would make of a merge, whoever's configuration this is.
 
+#[cfg(unix)]
+use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::error::StoreError;
+use super::temporary::TemporaryFolder;
 use super::{Store, git};
 use crate::domain::fact::values::GitPath;
 use crate::domain::ids::Oid;
@@ -23,43 +27,41 @@ const NO_ATTRIBUTES: [&str; 2] = ["-c", "core.attributesFile=/dev/null"];
 /// An empty repository of our own that reads and writes another one's objects: no configuration, attributes, grafts
 /// or replacements of anybody's reach what runs in it. It is gone when the value is.
 struct BareGround {
-    folder: PathBuf,
-}
-
-impl Drop for BareGround {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+    folder: TemporaryFolder,
 }
 
 impl BareGround {
     fn new(store: &Store) -> Result<Self, StoreError> {
-        let random = crate::domain::ids::hex(&store.random::<8>());
-        let name = format!("git-receipt-{}-{random}", std::process::id());
-        let ground = BareGround { folder: std::env::temp_dir().join(name) };
-        let make = |path: &Path| std::fs::create_dir(path).map_err(StoreError::io("create", path));
-        let write =
-            |path: &Path, text: &str| std::fs::write(path, text).map_err(StoreError::io("write", path));
-        make(&ground.folder)?;
-        make(&ground.folder.join("refs"))?;
-        make(&ground.folder.join("objects"))?;
-        write(&ground.folder.join("HEAD"), "ref: refs/heads/none\n")?;
+        let ground = BareGround { folder: TemporaryFolder::new(&store.temporary, store.random())? };
+        let make = |name: &str| {
+            let path = ground.path().join(name);
+            std::fs::create_dir(&path).map_err(StoreError::io("create", path))
+        };
+        let write = |name: &str, text: &str| {
+            let path = ground.path().join(name);
+            std::fs::write(&path, text).map_err(StoreError::io("write", path))
+        };
+        make("refs")?;
+        make("objects")?;
+        write("HEAD", "ref: refs/heads/none\n")?;
         let format = match store.null_id().as_bytes().len() {
             32 => {
                 "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
             }
             _ => "[core]\n\trepositoryformatversion = 0\n\tbare = true\n",
         };
-        write(&ground.folder.join("config"), format)?;
+        write("config", format)?;
         Ok(ground)
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A command in it that writes its objects to the other repository.
     fn command(&self, store: &Store, args: &[&str]) -> Command {
         let mut command = self.plain_command(args);
-        if std::env::var_os("GIT_OBJECT_DIRECTORY").is_none() {
-            command.env("GIT_OBJECT_DIRECTORY", store.common_dir().join("objects"));
-        }
+        command.env("GIT_OBJECT_DIRECTORY", objects_of(store));
         command
     }
 
@@ -67,12 +69,12 @@ impl BareGround {
     fn commit_of(&self, store: &Store, tree: Oid) -> Result<Oid, StoreError> {
         let args = ["commit-tree", "-m", "tree", &tree.to_hex()];
         let mut command = self.plain_command(&args);
-        self.look_into(&mut command, &objects_of(store));
+        self.look_into(&mut command, store, &objects_of(store));
         for role in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{role}_NAME"), "tree").env(format!("GIT_{role}_EMAIL"), "tree");
             command.env(format!("GIT_{role}_DATE"), "@0 +0000");
         }
-        command.env("GIT_OBJECT_DIRECTORY", self.folder.join("objects"));
+        command.env("GIT_OBJECT_DIRECTORY", self.path().join("objects"));
         let out = git::output(command, None).map_err(|error| git::failed(&args, &error.to_string()))?;
         if !out.status.success() {
             return Err(git::failed(&args, String::from_utf8_lossy(&out.stderr).trim()));
@@ -82,10 +84,9 @@ impl BareGround {
     }
 
     /// Lets a command read the objects of another folder as well.
-    fn look_into(&self, command: &mut Command, objects: &Path) {
-        let others = std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES");
-        let mut all = objects.as_os_str().to_owned();
-        for more in others.iter().filter(|more| !more.is_empty()) {
+    fn look_into(&self, command: &mut Command, store: &Store, objects: &Path) {
+        let mut all = quoted(objects);
+        for more in store.objects.alternates.iter().filter(|more| !more.is_empty()) {
             all.push(if cfg!(windows) { ";" } else { ":" });
             all.push(more);
         }
@@ -93,7 +94,7 @@ impl BareGround {
     }
 
     fn plain_command(&self, args: &[&str]) -> Command {
-        let mut command = git::command(&self.folder, args);
+        let mut command = git::command(self.path(), args);
         command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         command.env("GIT_ATTR_NOSYSTEM", "1");
         for name in [
@@ -111,8 +112,37 @@ impl BareGround {
 
 /// Where a repository's objects are.
 fn objects_of(store: &Store) -> PathBuf {
-    let named = std::env::var_os("GIT_OBJECT_DIRECTORY").map(PathBuf::from);
-    named.unwrap_or_else(|| store.common_dir().join("objects"))
+    let objects = store.objects.directory.clone().unwrap_or_else(|| store.common_dir().join("objects"));
+    std::path::absolute(&objects).unwrap_or(objects)
+}
+
+/// A path as git reads it in a list of paths whatever is in it: in C's quotes, see `unquote_c_style` in its quote.c.
+fn quoted(path: &Path) -> OsString {
+    let mut all = OsString::from("\"");
+    // What is escaped is ASCII, so what is between stays as it is on any system.
+    let mut rest = path.as_os_str().as_encoded_bytes();
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n')) {
+        all.push(part_of(&rest[..at]));
+        all.push(match rest[at] {
+            b'\n' => "\\n",
+            b'"' => "\\\"",
+            _ => "\\\\",
+        });
+        rest = &rest[at + 1..];
+    }
+    all.push(part_of(rest));
+    all.push("\"");
+    all
+}
+
+#[cfg(unix)]
+fn part_of(bytes: &[u8]) -> &OsStr {
+    std::os::unix::ffi::OsStrExt::from_bytes(bytes)
+}
+
+#[cfg(not(unix))]
+fn part_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 impl Store {
@@ -130,7 +160,7 @@ impl Store {
             ["merge-tree", "--write-tree", "--no-messages", "--name-only", "-z", &base, &ours, &theirs];
         let args = [&NO_ATTRIBUTES[..], &merge[..]].concat();
         let mut command = ground.command(self, &args);
-        ground.look_into(&mut command, &ground.folder.join("objects"));
+        ground.look_into(&mut command, self, &ground.path().join("objects"));
         let out = git::output(command, None).map_err(|error| git::failed(&args, &error.to_string()))?;
         let mut printed = out.stdout.split(|byte| *byte == 0);
         let tree = printed.next().and_then(|hex| Oid::from_hex(std::str::from_utf8(hex).ok()?));

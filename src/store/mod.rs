@@ -32,6 +32,7 @@ mod scratch_index;
 mod session;
 mod setup;
 mod state;
+mod temporary;
 mod touched;
 mod transport;
 mod tree;
@@ -39,6 +40,7 @@ mod unsigned;
 mod worktree;
 mod write;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use gix::sec::trust::Mapping;
@@ -103,6 +105,19 @@ pub struct OpenOptions {
     pub trusts_kept: bool,
     /// Whether the repository was named, so that it may be any.
     pub named: bool,
+    /// Where folders go that are needed for a moment.
+    pub temporary: PathBuf,
+    /// Where git was told that objects are, if it was.
+    pub objects: Objects,
+}
+
+/// Where git was told that objects are, instead of below the repository and besides.
+#[derive(Debug, Clone, Default)]
+pub struct Objects {
+    /// Those of the repository: `GIT_OBJECT_DIRECTORY`.
+    pub directory: Option<PathBuf>,
+    /// Others, as `GIT_ALTERNATE_OBJECT_DIRECTORIES` has them.
+    pub alternates: Option<OsString>,
 }
 
 /// Fills a buffer with random bytes.
@@ -118,6 +133,8 @@ pub struct Store {
     private: Option<PathBuf>,
     trusts_kept: bool,
     secret: std::cell::OnceCell<Option<crate::domain::kept::Secret>>,
+    temporary: PathBuf,
+    objects: Objects,
 }
 
 impl Store {
@@ -150,6 +167,8 @@ impl Store {
             private: options.private.clone(),
             trusts_kept: options.trusts_kept,
             secret: Default::default(),
+            temporary: options.temporary.clone(),
+            objects: options.objects.clone(),
         };
         if !options.named && store.is_embedded() && store.bare_must_be_named() {
             return Err(StoreError::Embedded(store.git_dir().to_owned()));
@@ -272,6 +291,17 @@ impl Store {
     pub fn check_writable(&self) -> Result<(), StoreError> {
         if self.quarantined {
             return Err(StoreError::Refused("nothing is recorded while git holds a push in quarantine"));
+        }
+        self.check_state_dirs()
+    }
+
+    /// Refuses where the folders of our own files lead elsewhere, as one who made the repository could have them.
+    fn check_state_dirs(&self) -> Result<(), StoreError> {
+        let (shared, own) = (self.state_dir(), self.git_dir().join("receipts"));
+        for folder in [&own.join("landing"), &own.join("locks"), &own, &shared] {
+            if folder.symlink_metadata().is_ok_and(|there| there.is_symlink()) {
+                return Err(StoreError::Linked(folder.clone()));
+            }
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{PROGRAM, TestRepo};
@@ -124,24 +125,83 @@ fn a_lock_that_somebody_may_hold_is_named_with_its_age_and_left_alone() {
     assert!(!lock.exists());
 }
 
-/// Starts a command, kills it at one of 25 moments of the time that it took last, and says whether it was done before.
-fn killed(mut command: Command, round: u32, span: &mut Duration) -> bool {
-    let start = Instant::now();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(*span * (round % 25) / 24);
-    let _ = child.kill();
-    let done = child.wait().unwrap().success();
-    if done {
-        *span = start.elapsed().min(Duration::from_millis(600));
-    }
-    done
+/// When commands are killed. Half of the moments are spread over a whole run and a tenth beyond it; the other half over
+/// what comes after the journal is written: that is a small part of a run, and the one where recovery is needed.
+struct Moments {
+    kills: u32,
+    journal: PathBuf,
+    whole: Duration,
+    after_journal: Duration,
+    /// How many ended as if nothing had been done, how many as if nobody had killed them, and how many left a journal.
+    before: u32,
+    after: u32,
+    journals: u32,
 }
 
-/// 10 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
+impl Moments {
+    /// As many kills as `GIT_RECEIPT_KILLS` says, else `kills`. Round 0 is a whole run, to measure it.
+    fn new(repo: &TestRepo, kills: u32) -> Self {
+        let kills = std::env::var("GIT_RECEIPT_KILLS").map_or(kills, |n| n.parse().unwrap());
+        let journal = repo.path.join(".git/receipts/landing/journal.json");
+        let (whole, after_journal) = Default::default();
+        Moments { kills, journal, whole, after_journal, before: 0, after: 0, journals: 0 }
+    }
+
+    /// Runs a command in a round, kills it unless it is the first, and says whether it was done before.
+    fn run(&mut self, mut command: Command, round: u32) -> bool {
+        let start = Instant::now();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let to_journal = |child: &mut Child| {
+            while !self.journal.exists() && child.try_wait().unwrap().is_none() {
+                std::hint::spin_loop();
+            }
+        };
+        if round == 0 {
+            to_journal(&mut child);
+            let journal = start.elapsed();
+            assert!(child.wait().unwrap().success());
+            (self.whole, self.after_journal) = (start.elapsed(), start.elapsed() - journal);
+            return true;
+        }
+        let part = 1.1 * f64::from(round - 1) / f64::from((self.kills - 1).max(1));
+        if round % 2 == 1 {
+            std::thread::sleep(self.whole.mul_f64(part));
+        } else {
+            to_journal(&mut child);
+            let (seen, wait) = (Instant::now(), self.after_journal.mul_f64(part));
+            // A sleep is longer than all that is to be hit.
+            while seen.elapsed() < wait {
+                std::hint::spin_loop();
+            }
+        }
+        let _ = child.kill();
+        let done = child.wait().unwrap().success();
+        self.journals += u32::from(self.journal.exists());
+        done
+    }
+
+    fn ended(&mut self, after: bool) {
+        *(if after { &mut self.after } else { &mut self.before }) += 1;
+    }
+}
+
+impl Drop for Moments {
+    /// A test of kills that never hit anything would say nothing.
+    fn drop(&mut self) {
+        let Moments { kills, before, after, journals, .. } = self;
+        println!(
+            "{kills} kills: {before} before anything, {after} after everything, {journals} left a journal"
+        );
+        if !std::thread::panicking() && *kills >= 10 {
+            assert!(*before > 0 && *after > 0 && *journals > 0);
+        }
+    }
+}
+
 #[test]
 fn a_killed_rollback_is_before_or_after_and_never_between() {
-    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
     let repo = TestRepo::new();
+    let mut moments = Moments::new(&repo, 10);
     for name in ["a", "b", "gone"] {
         std::fs::write(repo.path.join(name), "start\n").unwrap();
     }
@@ -154,16 +214,17 @@ fn a_killed_rollback_is_before_or_after_and_never_between() {
     std::fs::remove_file(repo.path.join("gone")).unwrap();
     let mut last = repo.receipt(&["propose", "-m", "Change", "--restore"]);
     repo.receipt(&["accept", &last]);
-    let mut after_all = 0;
-    let mut span = Duration::from_millis(300);
-    for n in 0..kills {
+    for n in 0..=moments.kills {
         let head = repo.git(&["rev-parse", "HEAD"]);
+        let refs = repo.git(&["for-each-ref"]);
         let (plan, _) = repo.json(&["rollback", &last, "--dry-run"]);
         let wanted = plan["undone"]["to_tree"].as_str().unwrap().to_owned();
         let command = repo.command(PROGRAM, &repo.path, &["rollback", &last]);
-        let done = killed(command, n, &mut span);
+        let done = moments.run(command, n);
         repo.receipt(&["status"]);
         let after = repo.git(&["rev-parse", "HEAD"]) != head;
+        moments.ended(after);
+        assert_eq!(repo.git(&["for-each-ref"]) != refs, after, "round {n}: refs and HEAD disagree");
         assert!(after || !done, "round {n}: acknowledged and lost");
         let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
         assert_eq!(repo.git(&["status", "--porcelain"]), "", "round {n}, after: {after}");
@@ -171,7 +232,6 @@ fn a_killed_rollback_is_before_or_after_and_never_between() {
         if !after {
             repo.receipt(&["rollback", &last]);
         } else {
-            after_all += 1;
             assert_eq!(tree, wanted, "round {n}");
         }
         // The next round takes back this one.
@@ -179,11 +239,9 @@ fn a_killed_rollback_is_before_or_after_and_never_between() {
         let list: serde_json::Value = serde_json::from_str(&last).unwrap();
         last = list["receipts"][0]["receipt"].as_str().unwrap().to_owned();
     }
-    println!("{kills} kills, {after_all} of them after everything had happened");
     repo.assert_clean(&repo.path);
 }
 
-/// 10 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
 #[test]
 fn a_killed_staging_of_a_rollback_has_its_receipt_or_no_trace() {
     let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
@@ -220,8 +278,8 @@ fn a_killed_staging_of_a_rollback_has_its_receipt_or_no_trace() {
 #[test]
 fn a_killed_return_to_a_snapshot_is_before_or_after_and_never_between() {
     const FILES: u32 = 60;
-    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
     let repo = TestRepo::new();
+    let mut moments = Moments::new(&repo, 10);
     let receipt = repo.receipt(&["open", "-m", "Work"]);
     let fill = |word: &str| {
         for file in 0..FILES {
@@ -239,41 +297,39 @@ fn a_killed_return_to_a_snapshot_is_before_or_after_and_never_between() {
         let (snapshot, _) = repo.json(&["snapshot"]);
         trees.push([&snapshot["worktree"], &snapshot["index"]].map(|id| id.as_str().unwrap().to_owned()));
     }
-    let (mut at, mut after_all) = (1, 0);
-    let mut span = Duration::from_millis(300);
-    for n in 0..kills {
+    let mut at = 1;
+    for n in 0..=moments.kills {
         let other = 1 - at;
+        let refs = repo.git(&["for-each-ref"]);
         let to = format!("{receipt}@{}", other + 1);
         let command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
-        let done = killed(command, n, &mut span);
+        let done = moments.run(command, n);
         repo.receipt(&["status"]);
         assert!(!repo.path.join(".git/receipts/landing/journal.json").exists(), "round {n}");
+        assert!(!repo.path.join(".git/index.lock").exists(), "round {n}");
+        let recorded = repo.git(&["for-each-ref"]) != refs;
         let (now, _) = repo.json(&["snapshot"]);
         let now = [&now["worktree"], &now["index"]].map(|id| id.as_str().unwrap().to_owned());
         let place = trees.iter().position(|known| *known == now);
         let place = place.unwrap_or_else(|| panic!("round {n}: {now:?} is none of {trees:?}"));
         assert!(place == other || !done, "round {n}: acknowledged and lost");
-        after_all += u32::from(place == other);
+        assert_eq!(recorded, place == other, "round {n}: refs and files disagree");
+        moments.ended(place == other);
         at = place;
     }
-    println!("{kills} kills, {after_all} of them after everything had happened");
     repo.assert_clean(&repo.path);
 }
 
-/// 20 kills here, as many as `GIT_RECEIPT_KILLS` says for a long run.
 #[test]
 fn a_killed_apply_is_before_or_after_and_never_between() {
-    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(20, |n| n.parse().unwrap());
     let repo = TestRepo::new();
+    let mut moments = Moments::new(&repo, 20);
     for name in ["a", "b", "c", "gone"] {
         std::fs::write(repo.path.join(name), "start\n").unwrap();
     }
     repo.git(&["add", "."]);
     repo.git(&["commit", "-qm", "Files"]);
-    let mut landed = 0;
-    // How long a whole run takes, so that the moments are spread over it.
-    let mut span = Duration::from_millis(200);
-    for n in 0..kills {
+    for n in 0..=moments.kills {
         for name in ["a", "b", "c"] {
             std::fs::write(repo.path.join(name), format!("{name} {n}\n")).unwrap();
         }
@@ -286,14 +342,16 @@ fn a_killed_apply_is_before_or_after_and_never_between() {
         let head = repo.git(&["rev-parse", "HEAD"]);
         let (preview, _) = repo.json(&["preview", &receipt]);
         let command = repo.command(PROGRAM, &repo.path, &["accept", &receipt]);
-        let done = killed(command, n, &mut span);
+        let refs = repo.git(&["for-each-ref"]);
+        let done = moments.run(command, n);
         // The next command, whatever it is, finds it before or after.
         repo.receipt(&["status"]);
         let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
         let after = repo.git(&["rev-parse", "HEAD"]) != head;
         assert!(after || !done, "round {n}: acknowledged and lost");
+        moments.ended(after);
+        assert_eq!(repo.git(&["for-each-ref"]) != refs, after, "round {n}: refs and HEAD disagree");
         if after {
-            landed += 1;
             assert_eq!(tree, preview["tree"].as_str().unwrap(), "round {n}");
             assert_eq!(repo.git(&["rev-parse", "HEAD^"]), head, "round {n}");
         }
@@ -307,6 +365,5 @@ fn a_killed_apply_is_before_or_after_and_never_between() {
             repo.receipt(&["accept", &receipt]);
         }
     }
-    println!("{kills} kills, {landed} of them after everything had happened");
     repo.assert_clean(&repo.path);
 }

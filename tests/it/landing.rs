@@ -305,3 +305,133 @@ fn nothing_lands_in_the_middle_of_a_merge() {
     assert_eq!(stopped.status.code(), Some(2));
     assert!(said(&stopped).contains("in the middle of a merge"), "{}", said(&stopped));
 }
+
+/// Lets git's own transaction of refs kill the program that started it, at `step`, and end as `then` says.
+#[cfg(unix)]
+fn killed_by_git(repo: &TestRepo, step: &str, then: &str, args: &[&str]) -> String {
+    let kill = "kill -9 $(ps -o ppid= -p $PPID)";
+    hook(repo, "reference-transaction", &format!("[ \"$1\" != {step} ] || {{ {kill}; {then}; }}"));
+    let done = repo.try_receipt(args);
+    assert!(!done.status.success() && done.status.code().is_none(), "{}", said(&done));
+    std::fs::remove_file(repo.path.join(".git/hooks/reference-transaction")).unwrap();
+    said(&repo.try_receipt(&["status"]))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_that_is_killed_while_refs_move_is_finished_or_dropped_as_git_decides() {
+    let repo = ten();
+    let (tip, lock) = (|| repo.git(&["rev-parse", "HEAD"]), repo.path.join(".git/index.lock"));
+    // What git does after its hook let it go on, with nobody to tell, is for git to say.
+    for (step, then, expected) in [
+        ("prepared", "exit 1", Some(false)),
+        ("prepared", "exit 0", None),
+        ("committed", "exit 0", Some(true)),
+    ] {
+        write(&repo.path, "a.txt", &(step.to_owned() + then));
+        write(&repo.path, &format!("new-{step}"), then);
+        let receipt = repo.receipt(&["propose", "-m", "One", "--restore"]);
+        let before = (tip(), repo.git(&["for-each-ref"]));
+        let told = killed_by_git(&repo, step, then, &["accept", &receipt]);
+        let moves = expected.unwrap_or(tip() != before.0);
+        assert!(told.contains(if moves { "finished" } else { "dropped" }), "{step} {then}: {told}");
+        assert_eq!(tip() != before.0, moves, "{step} {then}");
+        assert_eq!(repo.git(&["for-each-ref"]) != before.1, moves, "{step} {then}");
+        assert_eq!(repo.git(&["status", "--porcelain"]), "", "{step} {then}");
+        assert!(!lock.exists() && !repo.path.join(".git/receipts/landing").exists(), "{step} {then}");
+        repo.assert_clean(&repo.path);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_landing_that_cannot_be_finished_names_a_way_out() {
+    let repo = ten();
+    let lock = repo.path.join(".git/index.lock");
+    let index = repo.path.join(".git/index");
+    let stuck = |text: &str| {
+        write(&repo.path, "a.txt", text);
+        let receipt = repo.receipt(&["propose", "-m", "One", "--restore"]);
+        let aside = repo.path.join(".git/index-aside");
+        // Nothing can be renamed over a folder with something in it.
+        let move_away = format!("mv '{0}' '{1}'; mkdir -p '{0}/x'; exit 0", index.display(), aside.display());
+        let told = killed_by_git(&repo, "committed", &move_away, &["accept", &receipt]);
+        assert!(told.contains("could not be finished") && told.contains("index.lock"), "{told}");
+        assert!(lock.exists());
+        std::fs::remove_dir_all(&index).unwrap();
+        std::fs::rename(&aside, &index).unwrap();
+    };
+    stuck("mended\n");
+    let told = said(&repo.try_receipt(&["status"]));
+    assert!(told.contains("finished bringing"), "{told}");
+    assert_eq!(repo.git(&["status", "--porcelain"]), "");
+    stuck("given up\n");
+    std::fs::remove_file(&lock).unwrap();
+    write(&repo.path, "other", "other\n");
+    repo.git(&["add", "other"]);
+    let told = said(&repo.try_receipt(&["status"]));
+    assert!(told.contains("gave up"), "{told}");
+    assert!(!lock.exists());
+    assert!(repo.git(&["status", "--porcelain"]).contains("A  other"), "what was staged since stays");
+    assert!(!said(&repo.try_receipt(&["status"])).contains("gave up"));
+    repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn a_lock_that_we_left_before_anything_was_decided_is_taken_away() {
+    let repo = ten();
+    write(&repo.path, ".git/receipts/landing/files/x", "");
+    write(&repo.path, ".git/index.lock", "git receipt\n");
+    repo.receipt(&["status"]);
+    assert!(!repo.path.join(".git/index.lock").exists());
+    write(&repo.path, ".git/index.lock", "");
+    repo.receipt(&["status"]);
+    assert!(repo.path.join(".git/index.lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_return_to_a_snapshot_that_was_killed_goes_on_only_where_it_was() {
+    // There git moves all refs, so it can be asked to kill.
+    let repo = TestRepo::bare_of_receipts(&["--ref-format=reftable"]);
+    repo.receipt(&["init", "--no-man"]);
+    let linked = repo.folder.path().join("linked");
+    repo.git(&["worktree", "add", "-q", "--detach", linked.to_str().unwrap()]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    let to = format!("{receipt}@1");
+    repo.receipt(&["snapshot"]);
+    let file = || std::fs::read_to_string(repo.path.join("file")).unwrap();
+    let recorded = |at: &std::path::Path| {
+        let (list, _) = repo.json_in(at, &["list"]);
+        list["receipts"].as_array().unwrap().len()
+    };
+    let kill = || {
+        let kill = "[ \"$1\" != committed ] || kill -9 $(ps -o ppid= -p $PPID)";
+        hook(&repo, "reference-transaction", kill);
+        let killed = repo.try_receipt(&["rollback", "--to", &to]);
+        assert!(killed.status.code().is_none(), "{}", said(&killed));
+        std::fs::remove_file(repo.path.join(".git/hooks/reference-transaction")).unwrap();
+    };
+    write(&repo.path, "file", "two\n");
+    kill();
+    assert_eq!((file(), recorded(&linked)), ("two\n".to_owned(), 2));
+    // Another worktree goes on with the chain before this one is looked at.
+    repo.receipt_in(&linked, &["remark", &receipt, "-m", "meanwhile"]);
+    let told = said(&repo.try_receipt(&["status"]));
+    assert!(told.contains("finished bringing"), "{told}");
+    assert_eq!(file(), "one\n");
+    repo.assert_clean(&repo.path);
+    // HEAD is on another commit.
+    write(&repo.path, "file", "two\n");
+    kill();
+    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let commit = repo.git(&["commit-tree", &tree, "-p", "HEAD", "-m", "Elsewhere"]);
+    repo.git(&["update-ref", "HEAD", &commit]);
+    let told = said(&repo.try_receipt(&["status"]));
+    assert!(told.contains("gave up"), "{told}");
+    assert_eq!(file(), "two\n");
+    assert!(!repo.path.join(".git/index.lock").exists());
+    repo.receipt(&["rollback", "--to", &to]);
+    assert_eq!(file(), "one\n");
+    repo.assert_clean(&repo.path);
+}

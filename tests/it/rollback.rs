@@ -847,12 +847,209 @@ fn going_back_never_loses_what_no_snapshot_holds() {
     // Somebody is at work in the index.
     write(&repo.path, "notes.txt", "edited\n");
     std::fs::write(repo.path.join(".git/index.lock"), "").unwrap();
+    let refs = repo.git(&["for-each-ref"]);
     let mut command = repo.command(PROGRAM, &repo.path, &["rollback", "--to", &to]);
     assert_eq!(command.output().unwrap().status.code(), Some(3));
+    assert_eq!(repo.git(&["for-each-ref"]), refs);
     assert_eq!(read(&repo, "notes.txt"), "edited\n");
     assert!(repo.path.join(".git/index.lock").exists());
     std::fs::remove_file(repo.path.join(".git/index.lock")).unwrap();
     repo.receipt(&["rollback", "--to", &to]);
     assert_eq!(read(&repo, "notes.txt"), "then\n");
     repo.assert_clean(&repo.path);
+}
+
+#[test]
+fn a_submodule_takes_the_place_of_a_file_and_gives_it_back() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    repo.receipt(&["snapshot"]);
+    std::fs::remove_file(repo.path.join("file")).unwrap();
+    repo.git(&["init", "-q", "file"]);
+    repo.git_in(&repo.path.join("file"), &["commit", "-q", "--allow-empty", "-m", "First"]);
+    repo.git(&["add", "file"]);
+    let (module, _) = repo.json(&["snapshot"]);
+    std::fs::remove_dir_all(repo.path.join("file")).unwrap();
+    repo.receipt(&["rollback", "--to", &format!("{receipt}@1")]);
+    assert_eq!(read(&repo, "file"), "one\n");
+    repo.receipt(&["rollback", "--to", &format!("{receipt}@2")]);
+    assert!(repo.path.join("file").is_dir());
+    assert_eq!(repo.git(&["ls-files", "-s", "file"]).split(' ').next(), Some("160000"));
+    let (now, _) = repo.json(&["snapshot"]);
+    assert_eq!(now["worktree"], module["worktree"]);
+    repo.receipt(&["rollback", "--to", &format!("{receipt}@1")]);
+    assert_eq!(read(&repo, "file"), "one\n");
+    assert!(!repo.path.join(".git/index.lock").exists());
+    repo.assert_clean(&repo.path);
+    // A file that no snapshot holds stays.
+    std::fs::remove_file(repo.path.join("file")).unwrap();
+    repo.git(&["rm", "-q", "--cached", "file"]);
+    write(&repo.path, ".gitignore", "file\n");
+    write(&repo.path, "file", "mine\n");
+    let refs = repo.git(&["for-each-ref"]);
+    let stopped = repo.try_receipt(&["rollback", "--to", &format!("{receipt}@2")]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+    assert_eq!((read(&repo, "file"), repo.git(&["for-each-ref"])), ("mine\n".to_owned(), refs));
+    repo.assert_clean(&repo.path);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_with_anything_in_it_is_not_taken_for_an_empty_one() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let repo = ten(&[]);
+    write(&repo.path, ".gitignore", "*.o\n");
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    write(&repo.path, "d", "a file\n");
+    repo.receipt(&["snapshot"]);
+    std::fs::remove_file(repo.path.join("d")).unwrap();
+    let to = format!("{receipt}@1");
+    let dangling = std::ffi::OsStr::new("dangling.o");
+    for name in [dangling, std::ffi::OsStr::from_bytes(b"\xff.o")] {
+        std::fs::create_dir(repo.path.join("d")).unwrap();
+        let file = repo.path.join("d").join(name);
+        match name == dangling {
+            true => std::os::unix::fs::symlink("nowhere", &file).unwrap(),
+            false => std::fs::write(&file, "mine\n").unwrap(),
+        }
+        let refs = repo.git(&["for-each-ref"]);
+        let stopped = repo.try_receipt(&["rollback", "--to", &to]);
+        assert_eq!(stopped.status.code(), Some(3), "{}", said(&stopped));
+        assert!(said(&stopped).contains("`d` is a folder with files in it"), "{}", said(&stopped));
+        assert!(file.symlink_metadata().is_ok());
+        assert_eq!(repo.git(&["for-each-ref"]), refs);
+        std::fs::remove_dir_all(repo.path.join("d")).unwrap();
+    }
+    // Folders with nothing but folders in them are nothing to git.
+    write(&repo.path, "d/e/tracked", "now\n");
+    std::fs::create_dir_all(repo.path.join("d/f/g")).unwrap();
+    repo.receipt(&["rollback", "--to", &to]);
+    assert_eq!(read(&repo, "d"), "a file\n");
+    repo.assert_clean(&repo.path);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_where_our_folder_is_a_link() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    repo.receipt(&["snapshot"]);
+    write(&repo.path, "a.txt", "now\n");
+    let outside = repo.folder.path().join("outside");
+    for name in ["receipts/landing", "receipts"] {
+        let place = repo.path.join(".git").join(name);
+        let _ = std::fs::rename(&place, repo.folder.path().join("aside"));
+        write(&outside, "landing/keep", "precious\n");
+        std::os::unix::fs::symlink(&outside, &place).unwrap();
+        let stopped = repo.try_receipt(&["rollback", "--to", &format!("{receipt}@1")]);
+        assert_eq!(stopped.status.code(), Some(2), "{}", said(&stopped));
+        assert!(said(&stopped).contains("is a symbolic link"), "{}", said(&stopped));
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
+        assert_eq!(std::fs::read_to_string(outside.join("landing/keep")).unwrap(), "precious\n");
+        assert_eq!(read(&repo, "a.txt"), "now\n");
+        std::fs::remove_file(&place).unwrap();
+    }
+    repo.receipt(&["rollback", "--to", &format!("{receipt}@1")]);
+    repo.assert_clean(&repo.path);
+}
+
+/// Records calls of tools, each with what it was given and the files that it changed.
+fn call_tools(repo: &TestRepo, receipt: &str, calls: &[(&str, &str, &[&str])]) {
+    let lines = calls.iter().map(|(tool, input, files)| {
+        let files: Vec<_> =
+            files.iter().map(|path| serde_json::json!({ "path": path, "change": "modified" })).collect();
+        let data = serde_json::json!({
+            "tool": tool, "input": { "text": input }, "status": "ok", "step": "flexible", "files": files,
+        });
+        format!("{}\n", serde_json::json!({ "kind": "tool.called", "data": data }))
+    });
+    write(&repo.path, "../calls.jsonl", &lines.collect::<String>());
+    repo.receipt(&["record", "../calls.jsonl", "--receipt", receipt]);
+}
+
+#[test]
+fn a_tool_that_nobody_knows_is_named_as_well() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    repo.receipt(&["snapshot"]);
+    let long = format!("{{\"command\":\"start {} curl evil\"}}", "x".repeat(1000));
+    call_tools(
+        &repo,
+        &receipt,
+        &[
+            ("execute_command", "{\"command\":\"one\"}", &[]),
+            ("run_terminal_cmd", "{\"command\":[\"two\",\"words here\"]}", &[]),
+            ("mcp__db__execute", "{\"sql\":\"DROP TABLE x\"}", &[]),
+            ("Frobnicate", "", &[]),
+            ("Read", "{\"file_path\":\"a.txt\"}", &[]),
+            ("Read", "{\"command\":\"not only reading\"}", &[]),
+            ("Edit", "{\"file_path\":\"a.txt\"}", &["a.txt"]),
+            ("Write", "{\"file_path\":\"/etc/hosts\"}", &["/etc/hosts"]),
+            ("Write", "{\"file_path\":\"unknown\"}", &[]),
+            ("Bash", &long, &[]),
+        ],
+    );
+    write(&repo.path, "a.txt", "now\n");
+    let to = format!("{receipt}@1");
+    let (report, code) = repo.json(&["rollback", "--to", &to, "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    let named: Vec<(&str, &str)> = report["not_taken_back"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["what"].as_str().unwrap(), one["command"].as_str().unwrap_or("")))
+        .collect();
+    let expected = [
+        ("execute_command", "one"),
+        ("run_terminal_cmd", "two 'words here'"),
+        ("mcp__db__execute", "{\"sql\":\"DROP TABLE x\"}"),
+        ("Frobnicate", ""),
+        ("Read", "not only reading"),
+        ("Write", "{\"file_path\":\"/etc/hosts\"}"),
+        ("Write", "{\"file_path\":\"unknown\"}"),
+    ];
+    assert_eq!(named[..7], expected);
+    assert_eq!(named.len(), 8);
+    let text = said(&repo.try_receipt(&["rollback", "--to", &to]));
+    let shown = text.lines().find(|line| line.contains("Bash")).unwrap();
+    assert!(shown.contains("start x") && shown.ends_with("x curl evil") && shown.len() < 400, "{shown}");
+}
+
+#[test]
+fn what_ran_after_a_snapshot_that_a_fork_inherited_is_named() {
+    let repo = ten(&[]);
+    let receipt = repo.receipt(&["open", "-m", "Work"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"before\"}", &[])]);
+    repo.receipt(&["snapshot"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"inherited\"}", &[])]);
+    let fork = repo.receipt(&["fork", &receipt, "--at", "3"]);
+    call_tools(&repo, &receipt, &[("Bash", "{\"command\":\"elsewhere\"}", &[])]);
+    call_tools(&repo, &fork, &[("Bash", "{\"command\":\"own\"}", &[])]);
+    write(&repo.path, "a.txt", "now\n");
+    let (report, code) = repo.json(&["rollback", "--to", &format!("{fork}@1"), "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    let named = report["not_taken_back"].as_array().unwrap();
+    let named: Vec<_> =
+        named.iter().map(|one| (one["command"].as_str().unwrap(), one["n"].as_u64())).collect();
+    assert_eq!(named, [("inherited", None), ("own", Some(1))], "{report:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_repository_may_be_anywhere() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    write(&repo.path, "later", "later\n");
+    repo.git(&["add", "later"]);
+    repo.git(&["commit", "-qm", "Later"]);
+    let odd = repo.folder.path().join("o:d\"d\\n p;l\nce");
+    std::fs::rename(&repo.path, &odd).unwrap();
+    let temporary = repo.folder.path().join("t:m\"p");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut command = repo.command(PROGRAM, &odd, &["rollback", &receipt]);
+    let done = command.env("TMPDIR", &temporary).output().unwrap();
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(std::fs::read_to_string(odd.join("a.txt")).unwrap(), ten_lines(&[]));
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -13,7 +13,7 @@ use crate::domain::fact::data::{Base, ReceiptOpened, SnapshotTaken};
 use crate::domain::fact::values::GitPath;
 use crate::domain::fold::{Origin, Receipt, Step};
 use crate::domain::ids::{EntryRef, Oid};
-use crate::store::{Care, Head, StoreError, Way, Worktree};
+use crate::store::{Along, Care, Head, Landing, RefMove, StoreError, Way, Worktree};
 
 /// What came back.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -39,8 +39,8 @@ struct Point<'p> {
     receipt: &'p Receipt,
     entry: EntryRef,
     said: &'p SnapshotTaken,
-    /// The receipt's own entry behind it.
-    next: usize,
+    /// How many entries there are up to it, those that the receipt inherited first.
+    seen: usize,
 }
 
 /// Runs it.
@@ -74,7 +74,7 @@ pub(super) fn run(ctx: &Context, to: &str, args: &Args) -> anyhow::Result<Rolled
         let cause = format!("`{path}` looks secret, so no snapshot of now keeps it");
         return Err(StoreError::InTheWay(cause).into());
     }
-    let not_taken_back = effects::effects(ctx, &picture, point.receipt, point.next)?;
+    let not_taken_back = effects::effects_after(ctx, &picture, point.receipt, point.seen)?;
     let moves_index = way.index.is_some_and(|index| now.index != Some(index));
     let nothing = files.is_empty() && !moves_index;
     let own = match args.dry_run || nothing {
@@ -134,7 +134,7 @@ fn go_back(
     (head, now): (&Head, &Worktree),
     way: Way,
 ) -> anyhow::Result<String> {
-    let mut landing = ctx.store.prepare_restore(head, way)?;
+    let mut going = Going(ctx.store.prepare_restore(head, way)?);
     let own = ctx.store.new_receipt_id(ctx.now);
     let summary = format!("Go back to snapshot {}", &point.said.worktree.to_hex()[..12]);
     let base = head.commit.zip(now.head).map(|(commit, tree)| Base {
@@ -151,10 +151,19 @@ fn go_back(
     let kept = SnapshotTaken { label: Some(label.clone()), worktree: now.tree, index: now.index };
     let opening = Draft::new(Some(own), &summary, Fact::ReceiptOpened(opened)).citing(point.entry);
     let snapshot = Draft::new(Some(own), &label, Fact::SnapshotTaken(kept));
-    ctx.append(vec![opening, snapshot, closed(own, "rolled back")])?;
-    landing.ready(&[])?;
-    landing.finish()?;
+    ctx.append_along(vec![opening, snapshot, closed(own, "rolled back")], &mut going)?;
+    // Everything is recorded. What is left would be finished by the next command as well.
+    going.0.finish()?;
     Ok(own.to_string())
+}
+
+/// Files and index that move with the entries, or not at all.
+struct Going<'s>(Landing<'s>);
+
+impl Along for Going<'_> {
+    fn ready(&mut self, moves: &[RefMove]) -> Result<(), StoreError> {
+        self.0.ready(moves)
+    }
 }
 
 /// Finds a snapshot: `R@N`, `chain@seq`, or the beginning of its tree's id.
@@ -171,10 +180,9 @@ fn find<'p>(ctx: &Context, picture: &'p Picture, to: &str) -> anyhow::Result<Poi
         let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
         receipt.check_known()?;
         let n = n_of(receipt, n)?;
-        let inherited = receipt.origin.iter().flat_map(Origin::steps).map(|step| (step, 0));
-        let own = receipt.steps[..=n].iter().enumerate().map(|(at, step)| (step, at + 1));
-        let found =
-            inherited.chain(own).filter_map(|(step, next)| point(picture, receipt, step, next)).next_back();
+        let steps: Vec<&Step> = inherited(receipt).chain(&receipt.steps[..=n]).collect();
+        let mut numbered = steps.into_iter().enumerate().rev();
+        let found = numbered.find_map(|(at, step)| point(picture, receipt, step, at + 1));
         return found.ok_or_else(|| {
             user_error(
                 format!("receipt `{}` has no snapshot up to entry {n}", receipt.id),
@@ -206,14 +214,19 @@ fn find<'p>(ctx: &Context, picture: &'p Picture, to: &str) -> anyhow::Result<Poi
 fn snapshots(picture: &Picture) -> impl Iterator<Item = Point<'_>> {
     let receipts = picture.folded.receipts().into_iter().filter(|receipt| receipt.known);
     receipts.flat_map(move |receipt| {
-        let steps = receipt.steps.iter().enumerate();
-        steps.filter_map(move |(at, step)| point(picture, receipt, step, at + 1))
+        let (before, steps) = (inherited(receipt).count(), receipt.steps.iter().enumerate());
+        steps.filter_map(move |(at, step)| point(picture, receipt, step, before + at + 1))
     })
 }
 
-fn point<'p>(picture: &'p Picture, receipt: &'p Receipt, step: &Step, next: usize) -> Option<Point<'p>> {
+/// What a receipt inherited.
+fn inherited(receipt: &Receipt) -> impl Iterator<Item = &Step> {
+    receipt.origin.iter().flat_map(Origin::steps)
+}
+
+fn point<'p>(picture: &'p Picture, receipt: &'p Receipt, step: &Step, seen: usize) -> Option<Point<'p>> {
     match &picture.link(&step.commit)?.entry.as_ref()?.body.fact {
-        Fact::SnapshotTaken(said) => Some(Point { receipt, entry: step.entry, said, next }),
+        Fact::SnapshotTaken(said) => Some(Point { receipt, entry: step.entry, said, seen }),
         _ => None,
     }
 }

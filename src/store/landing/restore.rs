@@ -58,8 +58,10 @@ impl Landing<'_> {
                 return Err(git::failed(&args, String::from_utf8_lossy(&out.stderr).trim()));
             }
         }
-        let (mut before, after) = store.changed_files(now, to)?;
+        // What is a submodule's is not ours to touch, and for git its folder is no file.
+        let (mut before, mut after) = store.changed_files(now, to)?;
         before.retain(|_, file| file.mode != Mode::Submodule);
+        after.retain(|_, file| file.mode != Mode::Submodule);
         self.look_at(
             before.keys().filter(|path| !after.contains_key(*path)).cloned().collect(),
             files_below(&files)?,

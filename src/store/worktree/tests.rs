@@ -218,6 +218,8 @@ impl Fixture {
             private: None,
             trusts_kept: false,
             named: true,
+            temporary: std::env::temp_dir(),
+            objects: Default::default(),
         })
         .unwrap();
         // Not the machine's own configuration.

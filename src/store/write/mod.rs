@@ -10,7 +10,7 @@ use gix::object::Kind;
 use super::artifacts::{ContentRules, Kept, redacted};
 use super::error::StoreError;
 use super::keys::Signer;
-use super::lock::{self, Lock, StaleLock};
+use super::lock::{self, ARTIFACTS_LOCK, Lock, StaleLock};
 use super::refs::RefMove;
 use super::state::{ChainScope, ChainState, Place, TipState};
 use super::{Store, names};
@@ -344,7 +344,7 @@ impl Store {
         if shelf.entries.is_empty() {
             return Ok(None);
         }
-        let lock = Lock::acquire(&self.state_dir().join("locks"), "artifacts")?;
+        let lock = Lock::acquire(&self.state_dir().join("locks"), ARTIFACTS_LOCK)?;
         let mut moves = Vec::new();
         for evidence in [true, false] {
             let name = self.artifact_ref(evidence, self.now())?;
