@@ -97,12 +97,12 @@ mod tests {
         let above = tempfile::tempdir().unwrap();
         let held = TemporaryFolder::new(above.path(), [1; 8]).unwrap();
         let left = above.path().join(format!("{PREFIX}left"));
-        make_private(&left).unwrap();
+        private::make_new_folder(&left).unwrap();
         fs::write(left.join("file"), "").unwrap();
         let new = above.path().join(format!("{PREFIX}x{UNFINISHED}"));
-        make_private(&new).unwrap();
+        private::make_new_folder(&new).unwrap();
         let foreign = above.path().join("git-receipt-of-somebody");
-        make_private(&foreign).unwrap();
+        private::make_new_folder(&foreign).unwrap();
         #[cfg(unix)]
         let open = {
             use std::os::unix::fs::PermissionsExt as _;
