@@ -16,7 +16,7 @@ mod work;
 use std::collections::{BTreeMap, HashMap};
 
 pub use fork::Origin;
-pub use order::Placed;
+pub use order::{Pasts, Placed};
 pub use proposal::{Decided, LineStates, ProposalState, Stage};
 pub use receipt::{Receipt, Rollback, Step, may_come_late, may_follow_closing};
 pub use timeline::{Moment, timeline};
@@ -202,6 +202,7 @@ fn is_owners(fact: &Fact) -> bool {
             | Fact::SnapshotTaken(_)
             | Fact::ProposalMade(_)
             | Fact::ProposalRevised(_)
+            | Fact::RollbackApplied(_)
             | Fact::ReceiptClosed(_)
     )
 }
