@@ -664,3 +664,25 @@ fn going_back_never_loses_what_no_snapshot_holds() {
     assert_eq!(read(&repo, "notes.txt"), "then\n");
     repo.assert_clean(&repo.path);
 }
+
+#[test]
+fn what_a_proposed_rollback_is_by_now_is_said() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let proposal = repo.receipt(&["rollback", &receipt, "--propose"]);
+    let shown = |fate: &str| {
+        let text = repo.receipt(&["show", &receipt]);
+        let words = format!("is proposed to be taken back by {proposal}: {fate}");
+        assert!(text.contains(&words), "{text}");
+        let (report, _) = repo.json(&["show", &receipt]);
+        assert_eq!(report["taken_back"][0]["proposal"], fate, "{report:#}");
+    };
+    shown("pending");
+    repo.receipt(&["reject", &proposal]);
+    shown("rejected");
+    let proposal = repo.receipt(&["rollback", &receipt, "--propose"]);
+    repo.receipt(&["accept", &proposal]);
+    let text = repo.receipt(&["show", &receipt]);
+    assert!(text.contains(&format!("is taken back by {proposal} in ")), "{text}");
+}
