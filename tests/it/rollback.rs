@@ -190,6 +190,12 @@ fn a_rollback_is_rolled_back_as_often_as_one_likes() {
         assert_eq!(read(&repo, "a.txt"), expected, "round {round}");
         assert_sound(&repo, &[&last]);
     }
+    // A line that came again names what brought it, and what that took back in turn.
+    let rounds = repo.json(&["blame", "a.txt", "-L", "2,2"]).0;
+    assert_eq!(rounds["lines"][0]["receipts"][0]["receipt"], last.as_str(), "{rounds:#}");
+    let taken = rounds["receipts"][0]["takes_back"].as_array().unwrap();
+    assert_eq!((taken.len(), &taken[3]), (4, &receipt.as_str().into()), "{rounds:#}");
+    assert!(repo.receipt(&["why", "a.txt:2"]).contains(&format!("undoes   {receipt}")));
     // It stands again, so it can go again.
     let again = repo.receipt(&["rollback", &receipt]);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
