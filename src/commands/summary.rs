@@ -86,20 +86,37 @@ pub struct RollbackView {
     pub commit: Option<String>,
     /// Whether it was proposed.
     pub proposed: bool,
+    /// What became of the proposal: `pending`, `accepted`, `rejected` or `landed`, each only where that is so of all its
+    /// lines, else `pending`.
+    pub proposal: Option<&'static str>,
+}
+
+/// What became of a proposed rollback.
+fn fate(proposal: &ProposalState) -> &'static str {
+    let (lines, count) = (&proposal.lines, proposal.made.lines.count);
+    match () {
+        () if proposal.is_all_applied() => "landed",
+        () if lines.rejected.len() == count => "rejected",
+        () if lines.accepted.union(&lines.applied).len() == count => "accepted",
+        () => "pending",
+    }
 }
 
 /// What rollbacks say, with the commits that they are by now.
 pub fn rollbacks(rollbacks: &[Rollback], picture: &Picture) -> Vec<RollbackView> {
     let view = |rollback: &Rollback| {
         let by = picture.folded.receipt(rollback.by);
-        let proposed = by.is_some_and(|by| !by.proposals.is_empty());
-        let bound = by.filter(|_| !proposed).and_then(|by| by.bound.last().copied());
+        let proposal = by.and_then(|by| by.proposals.last()).map(fate);
+        let proposed = proposal.is_some();
+        let done = by.filter(|_| proposal.is_none_or(|fate| fate == "landed"));
+        let bound = done.and_then(|by| by.bound.last().copied());
         RollbackView {
             by: rollback.by.to_string(),
             of: rollback.said.of.to_string(),
             lines: rollback.said.lines.as_ref().map(ToString::to_string),
             commit: bound.or(rollback.said.commit).map(|commit| commit.to_hex()),
             proposed,
+            proposal,
         }
     };
     rollbacks.iter().map(view).collect()

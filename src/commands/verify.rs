@@ -7,7 +7,10 @@ use std::rc::Rc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::evidence::Known;
 use super::heads::{HeadView, Remembered, Witnessed, advance};
+use super::proposal::LoadError;
+use super::rollback::Rollbacks;
 use super::summary::{RollbackView, rollbacks};
 use super::trust::TrustSet;
 use super::{Context, Report};
@@ -273,6 +276,8 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     findings.extend(artifacts);
     let (lines, withheld_lines) = ctx.check_lines(&picture)?;
     findings.extend(lines);
+    let (picture, trust, rolled_back) = check_rollbacks(ctx, picture, trust)?;
+    findings.extend(rolled_back);
     let withheld = withheld + withheld_lines;
     findings.extend(ctx.check_notes(&picture)?);
     if trust.repos.is_none() && !picture.history.links.is_empty() {
@@ -319,6 +324,31 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<Verified> {
     // The process ends here, and taking a long history apart first would only take time.
     std::mem::forget(picture);
     Ok(report)
+}
+
+/// Works out again the rollbacks that were proposed: who accepts one relies on its taking back what it says.
+fn check_rollbacks(
+    ctx: &Context,
+    picture: Picture,
+    trust: TrustSet,
+) -> anyhow::Result<(Picture, TrustSet, Vec<Finding>)> {
+    let proposed = |receipt: &Receipt| !receipt.takes_back.is_empty() && !receipt.proposals.is_empty();
+    if !picture.folded.known.values().any(proposed) {
+        return Ok((picture, trust, Vec::new()));
+    }
+    let known = Known::new(ctx, picture, trust)?;
+    let mut findings = Vec::new();
+    let rollbacks = Rollbacks::new(ctx, &known);
+    for receipt in known.picture.folded.known.values().filter(|receipt| proposed(receipt)) {
+        let Err(LoadError::Wrong(problem)) = rollbacks.proposed(receipt) else { continue };
+        let first = &receipt.takes_back[0].entry;
+        let step = receipt.steps.iter().find(|step| step.entry == *first);
+        let link = step.and_then(|step| known.picture.link(&step.commit));
+        findings.extend(link.map(|link| link.finding(Code::WrongApplication, problem)));
+    }
+    drop(rollbacks);
+    let Known { picture, trust, .. } = known;
+    Ok((picture, trust, findings))
 }
 
 /// Signs and remembers heads, as far as that was asked for and all is well.

@@ -80,7 +80,7 @@ codes! {
     BadArtifact = "E401", "bad-artifact", Broken, "An artifact's bytes are not those that the entry names.";
     WrongBinding = "E402", "wrong-binding", Broken, "A commit does not have the tree that its binding states.";
     BadLines = "E403", "bad-lines", Broken, "A proposal's table of lines is not valid, or does not lead from its base to its tree.";
-    WrongApplication = "E404", "wrong-application", Broken, "A commit is not what the lines give that it is said to land.";
+    WrongApplication = "E404", "wrong-application", Broken, "A commit is not what the lines give that it is said to land, or a proposal not the rollback that it says.";
     UnknownSigner = "I501", "unknown-signer", Incomplete, "The signer is not among the known keys.";
     Shallow = "I502", "shallow", Incomplete, "The history ends here because the clone is shallow.";
     Unproven = "I503", "unproven-landing", Incomplete, "Lines landed in a commit that is here, and what would show it is not.";

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::error::StoreError;
 use super::kept::Kind;
 use super::{Store, git, object_id, oid};
+use crate::domain::fact::values::GitPath;
 use crate::domain::ids::{Oid, OidSet};
 
 /// Where histories start: a line for each of the last few commits that this was asked of.
@@ -106,6 +107,33 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Commits that change one of these files and that `head` reaches and `without` do not, the newest first, `most` of
+    /// them at most. Merges are none.
+    ///
+    /// # Errors
+    /// When git cannot walk the history.
+    pub fn touching(
+        &self,
+        head: Oid,
+        without: &[Oid],
+        paths: &BTreeSet<GitPath>,
+        most: usize,
+    ) -> Result<Vec<Oid>, StoreError> {
+        let args = ["-c", "core.commitGraph=false", "--literal-pathspecs", "rev-list", "--topo-order"];
+        let mut args: Vec<String> = args.map(str::to_owned).into();
+        args.extend(["--full-history".to_owned(), "--no-merges".to_owned(), format!("--max-count={most}")]);
+        args.push(head.to_hex());
+        let here = without.iter().filter(|commit| self.has_object(**commit));
+        args.extend(here.map(|commit| format!("^{}", commit.to_hex())));
+        args.push("--".to_owned());
+        // A name that cannot be handed over narrows nothing down.
+        let named: Option<Vec<String>> =
+            paths.iter().map(|path| Some(std::str::from_utf8(path.as_bytes()).ok()?.to_owned())).collect();
+        args.extend(named.unwrap_or_default());
+        let out = git::run(self.git_dir(), &args, None)?;
+        String::from_utf8_lossy(&out).lines().map(id_printed).collect()
     }
 
     /// Those of `wanted` that `head` is or descends from, the newest first: none stands before one that descends from

@@ -81,6 +81,21 @@ impl Project {
         check(command)
     }
 
+    /// Runs `git receipt` with somebody's key for all that is signed.
+    fn try_of_key(&self, who: &str, args: &[&str]) -> std::process::Output {
+        let key = self.home(who).join(".config/git-receipt/keys/person");
+        let mut command = self.repo.command(PROGRAM, &self.repo.path, args);
+        command.env("GIT_RECEIPT_KEY_FILE", key);
+        command.output().unwrap()
+    }
+
+    /// As [`Project::try_of_key`], where that must succeed.
+    fn of_key(&self, who: &str, args: &[&str]) -> String {
+        let output = self.try_of_key(who, args);
+        assert!(output.status.success(), "{}", crate::support::said(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     /// The gate on the files as they are, by the build server's key.
     pub fn gate(&self) {
         let key = self.home("ci").join(".config/git-receipt/keys/person");
@@ -483,4 +498,56 @@ fn policies_are_written_checked_and_explained() {
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("line 2, column"), "{said}");
+}
+
+#[test]
+fn nobody_takes_back_by_what_others_say_or_in_what_others_opened() {
+    let (project, receipt) = rolled_back_by_bob("tree");
+    let repo = &project.repo;
+    let landed = repo.git(&["rev-parse", "HEAD"]);
+    // A receipt that is only bound, and a commit of somebody else's that another key binds it to.
+    let work = repo.receipt(&["open", "-m", "Work"]);
+    for (file, who) in [("mine.txt", None), ("theirs.txt", Some("bob"))] {
+        write(&repo.path, file, "new\n");
+        repo.git(&["add", file]);
+        repo.git(&["commit", "-qm", file]);
+        match who {
+            None => drop(repo.receipt(&["bind", &work])),
+            Some(who) => drop(project.of_key(who, &["bind", &work])),
+        }
+    }
+    let (report, code) = repo.json(&["rollback", &work, "--dry-run"]);
+    assert_eq!(code, 0, "{report:#}");
+    assert_eq!(report["undone"]["taken"].as_array().unwrap().len(), 1, "{report:#}");
+    assert!(report["patch"].as_str().unwrap().contains("mine.txt"), "{report:#}");
+
+    // What bob says in it of a rollback is not his to say; in a receipt of his own, a merge is none.
+    let oid = |rev: &str| format!("sha1:{}", repo.git(&["rev-parse", rev]));
+    repo.git(&["checkout", "-q", "-b", "undo", &landed]);
+    write(&repo.path, "a.txt", &numbers(&[]));
+    repo.git(&["commit", "-qam", "Back"]);
+    let back = repo.git(&["rev-parse", "HEAD"]);
+    let tree = repo.git(&["rev-parse", "HEAD^{tree}"]);
+    let side = repo.git(&["commit-tree", &format!("{landed}^{{tree}}"), "-p", &landed, "-m", "Beside"]);
+    let merge = repo.git(&["commit-tree", &tree, "-p", &landed, "-p", &side, "-m", "Back"]);
+    let say = |own: &str, commit: &str| {
+        let data = serde_json::json!({
+            "of": receipt,
+            "commit": oid(commit),
+            "from_tree": oid(&format!("{landed}^{{tree}}")),
+            "to_tree": oid(&format!("{commit}^{{tree}}")),
+        });
+        let line = serde_json::json!({"kind": "rollback.applied", "data": data});
+        write(&repo.path, "../line.jsonl", &format!("{line}\n"));
+        project.try_of_key("bob", &["record", "--receipt", own, "../line.jsonl"])
+    };
+    say(&work, &back);
+    repo.receipt(&["close", &work, "--status", "completed"]);
+    project.gate();
+    assert!(!project.codes(&format!("{landed}..{back}")).is_empty());
+    let own = project.of_key("bob", &["open", "-m", "Back"]);
+    assert!(say(&own, &merge).status.success());
+    assert!(!project.codes(&format!("{landed}..{merge}")).is_empty());
+    assert!(say(&own, &back).status.success());
+    assert_eq!(project.codes(&format!("{landed}..{back}")), [""; 0]);
 }

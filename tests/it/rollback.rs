@@ -106,7 +106,7 @@ fn single_lines_go_and_what_is_left_of_them_later() {
     // Right beside it, where a merge of whole commits would conflict.
     let second = repo.receipt(&["rollback", &receipt, "--lines", "3-4"]);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[2]));
-    for (lines, word) in [("2", "rolled back already"), ("9", "did not land"), ("x", "lines")] {
+    for (lines, word) in [("2", "rolled back already"), ("9", "are not found"), ("x", "lines")] {
         let refused = repo.try_receipt(&["rollback", &receipt, "--lines", lines]);
         assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
         assert!(said(&refused).contains(word), "{}", said(&refused));
@@ -190,6 +190,12 @@ fn a_rollback_is_rolled_back_as_often_as_one_likes() {
         assert_eq!(read(&repo, "a.txt"), expected, "round {round}");
         assert_sound(&repo, &[&last]);
     }
+    // A line that came again names what brought it, and what that took back in turn.
+    let rounds = repo.json(&["blame", "a.txt", "-L", "2,2"]).0;
+    assert_eq!(rounds["lines"][0]["receipts"][0]["receipt"], last.as_str(), "{rounds:#}");
+    let taken = rounds["receipts"][0]["takes_back"].as_array().unwrap();
+    assert_eq!((taken.len(), &taken[3]), (4, &receipt.as_str().into()), "{rounds:#}");
+    assert!(repo.receipt(&["why", "a.txt:2"]).contains(&format!("undoes   {receipt}")));
     // It stands again, so it can go again.
     let again = repo.receipt(&["rollback", &receipt]);
     assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
@@ -1052,4 +1058,260 @@ fn a_repository_may_be_anywhere() {
     assert!(done.status.success(), "{}", said(&done));
     assert_eq!(std::fs::read_to_string(odd.join("a.txt")).unwrap(), ten_lines(&[]));
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+/// What a rollback refuses to do, which changes nothing.
+fn refused(repo: &TestRepo, args: &[&str], words: &str) {
+    let before = state(repo);
+    let refused = repo.try_receipt(&[&["rollback"], args].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains(words), "{}", said(&refused));
+    assert_eq!(state(repo), before);
+}
+
+#[test]
+fn lines_are_taken_out_of_what_landed_and_was_rewritten() {
+    let hooks_off = ["-c", "core.hooksPath=/dev/null"];
+    for off in [&[][..], &hooks_off] {
+        let git = |repo: &TestRepo, args: &[&str]| repo.hooked(&[off, args].concat());
+        // Squashed with another: only its own line goes.
+        let repo = ten(&[]);
+        write(&repo.path, "a.txt", &ten_lines(&[2]));
+        let one = land(&repo, "One");
+        write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+        let two = land(&repo, "Two");
+        repo.git(&["reset", "-q", "--soft", "HEAD~2"]);
+        git(&repo, &["commit", "-qm", "Both"]);
+        for receipt in [&one, &two] {
+            repo.receipt(&["bind", receipt]);
+        }
+        let own = repo.receipt(&["rollback", &one]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[8]));
+        assert_already(&repo, &one, &own);
+        let other = repo.receipt(&["rollback", &two]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+        assert_sound(&repo, &[&own, &other]);
+
+        // Amended with a file of somebody's own.
+        let repo = ten(&[]);
+        write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+        let receipt = land(&repo, "Two lines");
+        write(&repo.path, "mine", "mine\n");
+        repo.git(&["add", "mine"]);
+        git(&repo, &["commit", "-q", "--amend", "--no-edit"]);
+        let first = repo.receipt(&["rollback", &receipt, "--lines", "1"]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[8]));
+        let rest = repo.receipt(&["rollback", &receipt]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+        assert_eq!(read(&repo, "mine"), "mine\n");
+        assert_sound(&repo, &[&first, &rest]);
+
+        // Reworded and rebased; then what took it back is rebased as well.
+        let repo = ten(&[]);
+        write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+        let receipt = land(&repo, "Two lines");
+        git(&repo, &["commit", "-q", "--amend", "-m", "In other words"]);
+        let own = repo.receipt(&["rollback", &receipt, "--lines", "1"]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[8]));
+        repo.git(&["checkout", "-q", "-b", "base", "HEAD~2"]);
+        write(&repo.path, "below", "below\n");
+        repo.git(&["add", "below"]);
+        repo.git(&["commit", "-qm", "Below"]);
+        repo.git(&["checkout", "-q", "main"]);
+        git(&repo, &["rebase", "-q", "base"]);
+        assert_sound(&repo, &[&receipt, &own]);
+        repo.receipt(&["rollback", &receipt, "--lines", "2"]);
+        assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+
+        // Picked onto another branch, and squashed into one.
+        let repo = ten(&[]);
+        write(&repo.path, "other", "other\n");
+        repo.git(&["add", "other"]);
+        repo.git(&["commit", "-qm", "Other"]);
+        repo.git(&["checkout", "-q", "-b", "side", "HEAD~"]);
+        write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+        let receipt = land(&repo, "Two lines");
+        for (branch, how) in
+            [("picked", &["cherry-pick", "side"][..]), ("squashed", &["merge", "--squash", "side"])]
+        {
+            repo.git(&["checkout", "-q", "-b", branch, "main"]);
+            git(&repo, how);
+            if branch == "squashed" {
+                git(&repo, &["commit", "-qm", "By hand"]);
+            }
+            repo.receipt(&["rollback", &receipt, "--lines", "2"]);
+            assert_eq!(read(&repo, "a.txt"), ten_lines(&[2]), "{branch}");
+        }
+        repo.git(&["checkout", "-q", "main"]);
+        refused(&repo, &[&receipt], "it landed as");
+    }
+}
+
+#[test]
+fn a_commit_in_which_lines_cannot_be_told_apart_is_named_and_not_taken_whole() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    write(&repo.path, "a.txt", &ten_lines(&[2]).replace("line 3 is", "line three is"));
+    repo.hooked(&["commit", "-qa", "--amend", "--no-edit"]);
+    let commit = repo.git(&["rev-parse", "HEAD"]);
+    let other = repo.receipt(&["open", "-m", "Other work"]);
+    repo.receipt(&["bind", &other]);
+    refused(&repo, &[&receipt], &commit);
+    refused(&repo, &[&receipt], &other);
+    refused(&repo, &[&receipt, "--lines", "1"], &commit);
+    let whole = repo.try_receipt(&["rollback", &receipt, "--whole-commits"]);
+    assert!(said(&whole).contains(&format!("takes back all of `sha1:{commit}`")), "{}", said(&whole));
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    let own = String::from_utf8_lossy(&whole.stdout).trim().to_owned();
+    assert_sound(&repo, &[&own]);
+
+    // Of two partial landings one was amended: what became of it is told.
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = repo.receipt(&["propose", "-m", "Two lines", "--restore"]);
+    repo.receipt(&["accept", &receipt, "--lines", "1"]);
+    repo.receipt(&["apply", &receipt, "--partial"]);
+    repo.receipt(&["accept", &receipt]);
+    let gone = repo.git(&["rev-parse", "HEAD"]);
+    repo.git(&["reset", "-q", "--hard", "HEAD~"]);
+    let output = repo.try_receipt(&["rollback", &receipt]);
+    assert!(output.status.success() && said(&output).contains(&gone), "{}", said(&output));
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    // Files of a snapshot are no lines of a receipt.
+    refused(&repo, &[&receipt, "--paths", "a.txt"], "--to");
+}
+
+/// States a fact in a receipt, as a second writer may.
+fn record(repo: &TestRepo, receipt: &str, kind: &str, data: serde_json::Value) {
+    write(&repo.path, "../line.jsonl", &format!("{}\n", serde_json::json!({ "kind": kind, "data": data })));
+    repo.receipt(&["record", "--receipt", receipt, "../line.jsonl"]);
+}
+
+/// Says in a receipt of its own that another was taken back in a commit, with that commit's own trees.
+fn claim(repo: &TestRepo, of: &[&str], commit: &str, lines: Option<&str>) -> String {
+    let own = repo.receipt(&["open", "-m", "Roll back"]);
+    let oid = |rev: &str| format!("sha1:{}", repo.git(&["rev-parse", rev]));
+    for of in of {
+        let mut data = serde_json::json!({
+            "of": of,
+            "commit": oid(commit),
+            "from_tree": oid(&format!("{commit}^^{{tree}}")),
+            "to_tree": oid(&format!("{commit}^{{tree}}")),
+        });
+        if let Some(lines) = lines {
+            data["lines"] = lines.into();
+        }
+        record(repo, &own, "rollback.applied", data);
+    }
+    repo.receipt(&["close", &own, "--status", "completed"]);
+    own
+}
+
+#[test]
+fn a_rollback_counts_only_where_doing_it_again_gives_what_it_says() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2, 8]));
+    let receipt = land(&repo, "Two lines");
+    write(&repo.path, "fix", "fix\n");
+    repo.git(&["add", "fix"]);
+    repo.git(&["commit", "-qm", "Fix"]);
+    let fix = repo.git(&["rev-parse", "HEAD"]);
+    let forged = claim(&repo, &[&receipt], &fix, Some("2"));
+    claim(&repo, &[&receipt], &fix, None);
+    assert_eq!(repo.json(&["replay", &forged, "--check"]).1, 1);
+    refused(&repo, &[&forged], "does not take back what it says");
+    let own = repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+    // Nor does a later one change what an earlier one gives.
+    claim(&repo, &[&receipt], &fix, None);
+    assert_sound(&repo, &[&own]);
+    assert_already(&repo, &receipt, &own);
+    let back = repo.receipt(&["rollback", &own]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[2, 8]));
+    assert_sound(&repo, &[&own, &back]);
+
+    // One that proposes something else.
+    write(&repo.path, "fix", "tidy\n");
+    let tidy = repo.receipt(&["propose", "-m", "Tidy up", "--restore"]);
+    let oid = |rev: &str| format!("sha1:{}", repo.git(&["rev-parse", rev]));
+    repo.receipt(&["accept", &tidy]);
+    let (from_tree, to_tree) = (oid("HEAD^^{tree}"), oid("HEAD^{tree}"));
+    let data = serde_json::json!({"of": receipt, "from_tree": from_tree, "to_tree": to_tree});
+    record(&repo, &tidy, "rollback.applied", data);
+    let (report, code) = repo.json(&["verify"]);
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(report["findings"][0]["code"], "E404", "{report:#}");
+    repo.receipt(&["rollback", &receipt]);
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+}
+
+#[test]
+fn layers_of_rollbacks_are_judged_once_each() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    write(&repo.path, "fix", "fix\n");
+    repo.git(&["add", "fix"]);
+    repo.git(&["commit", "-qm", "Fix"]);
+    let mut below = vec![receipt.clone()];
+    for _ in 0..15 {
+        let of: Vec<&str> = below.iter().map(String::as_str).collect();
+        below = (0..2).map(|_| claim(&repo, &of, "HEAD", None)).collect();
+    }
+    let begun = std::time::Instant::now();
+    repo.receipt(&["rollback", &receipt]);
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert_eq!(read(&repo, "a.txt"), ten_lines(&[]));
+}
+
+#[test]
+fn what_a_proposed_rollback_is_by_now_is_said() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let proposal = repo.receipt(&["rollback", &receipt, "--propose"]);
+    let shown = |fate: &str| {
+        let text = repo.receipt(&["show", &receipt]);
+        let words = format!("is proposed to be taken back by {proposal}: {fate}");
+        assert!(text.contains(&words), "{text}");
+        let (report, _) = repo.json(&["show", &receipt]);
+        assert_eq!(report["taken_back"][0]["proposal"], fate, "{report:#}");
+    };
+    shown("pending");
+    repo.receipt(&["reject", &proposal]);
+    shown("rejected");
+    let proposal = repo.receipt(&["rollback", &receipt, "--propose"]);
+    repo.receipt(&["accept", &proposal]);
+    let text = repo.receipt(&["show", &receipt]);
+    assert!(text.contains(&format!("is taken back by {proposal} in ")), "{text}");
+}
+
+#[test]
+fn a_rollback_that_cannot_be_worked_out_again_is_incomplete_and_a_replaced_object_is_named() {
+    let repo = ten(&[]);
+    write(&repo.path, "a.txt", &ten_lines(&[2]));
+    let receipt = land(&repo, "One line");
+    let landed = repo.git(&["rev-parse", "HEAD"]);
+    write(&repo.path, "later", "later\n");
+    repo.git(&["add", "later"]);
+    repo.git(&["commit", "-qm", "Later"]);
+    let own = repo.receipt(&["rollback", &receipt]);
+    let tree = repo.git(&["rev-parse", &format!("{landed}^{{tree}}")]);
+    let path = repo.path.join(format!(".git/objects/{}/{}", &tree[..2], &tree[2..]));
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let (checked, code) = repo.json(&["replay", &own, "--check"]);
+    assert_eq!(code, 4, "{checked:#}");
+    assert!(checked.to_string().contains(&tree), "{checked:#}");
+    // The tree of another commit in its place.
+    let other = repo.git(&["rev-parse", "HEAD~3^{tree}"]);
+    let other = repo.path.join(format!(".git/objects/{}/{}", &other[..2], &other[2..]));
+    std::fs::copy(&other, &path).unwrap();
+    let (checked, code) = repo.json(&["replay", &own, "--check"]);
+    assert_eq!(code, 1, "{checked:#}");
+    assert!(checked.to_string().contains(&tree), "{checked:#}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    assert_sound(&repo, &[&own]);
 }

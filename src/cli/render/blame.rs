@@ -206,6 +206,9 @@ fn by(text: &mut Text, receipt: &ReceiptView, task: Option<&str>) {
     let agent = agent(receipt);
     let with = if agent.is_empty() { String::new() } else { format!(", with {}", safe(&agent)) };
     text.line(format!("by       {}{with}; {}", safe(owner), receipt.state));
+    for of in &receipt.takes_back {
+        text.line(format!("undoes   {of}"));
+    }
     let task = task.unwrap_or("(withheld)");
     for (index, line) in task.lines().take(6).enumerate() {
         text.line(format!("{:<8} {}", if index == 0 { "task" } else { "" }, safe(line)));

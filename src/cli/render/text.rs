@@ -372,7 +372,18 @@ pub(super) fn rollback_words(rollback: &RollbackView, here: &str) -> String {
     let what = what.as_deref();
     let how = match &rollback.commit {
         Some(commit) => format!("in {}", &commit[..12]),
-        None if rollback.proposed => "as a proposal".to_owned(),
+        None if rollback.proposed => {
+            let fate = rollback.proposal.unwrap_or("pending");
+            return match rollback.by == here {
+                true => format!(
+                    "proposes to take back {}: {fate}",
+                    what.map_or_else(|| rollback.of.clone(), |what| format!("{what} of {}", rollback.of))
+                ),
+                false => {
+                    format!("{} proposed to be taken back by {}: {fate}", what.unwrap_or("is"), rollback.by)
+                }
+            };
+        }
         None => "once what is staged is committed".to_owned(),
     };
     match rollback.by == here {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::commands::Context;
 use crate::commands::evidence::{Found, Known, Parent, Way};
 use crate::commands::proposal::LoadError;
-use crate::commands::rollback::{base_of, rollback_again, rollback_upon};
+use crate::commands::rollback::{Rollbacks, base_of};
 use crate::commands::trust::TrustSet;
 use crate::commands::verify::Picture;
 use crate::domain::audit::judge::{Acceptance, Doubt, Evidence, GateSeen, Outcome};
@@ -213,8 +213,9 @@ impl Gathered {
         commit: &RangeCommit,
         evidence: &mut Evidence,
     ) -> anyhow::Result<()> {
+        let rollbacks = Rollbacks::new(ctx, &self.known);
         for receipt in self.known.rolled_back_in(commit.commit) {
-            match rollback_again(ctx, &self.known.picture, receipt, Some(commit.commit)) {
+            match rollbacks.again(receipt, Some(commit.commit)) {
                 Ok(()) => {}
                 Err(LoadError::Withheld(_)) => {
                     evidence.missing.insert(format!("what receipt {} took back is not here", receipt.id));
@@ -230,13 +231,14 @@ impl Gathered {
             let acceptance = self.signed(receipt, Some(commit.commit), Grade::Commit);
             evidence.accepted.push(acceptance);
         }
-        self.add_rolled_back_elsewhere(ctx, commit, evidence)
+        self.add_rolled_back_elsewhere(&rollbacks, ctx, commit, evidence)
     }
 
     /// Adds rollbacks that were stated of another commit, before it was rewritten to this one, or of none yet. The same
     /// upon this one's parent must give exactly its tree.
-    fn add_rolled_back_elsewhere(
-        &self,
+    fn add_rolled_back_elsewhere<'k>(
+        &'k self,
+        rollbacks: &Rollbacks<'k>,
         ctx: &Context,
         commit: &RangeCommit,
         evidence: &mut Evidence,
@@ -251,7 +253,7 @@ impl Gathered {
             for stated in stated.into_iter().filter(|stated| *stated != Some(commit.commit)) {
                 let said = receipt.takes_back.iter().map(|known| &known.said);
                 let said: Vec<_> = said.filter(|said| said.commit == stated).collect();
-                match rollback_upon(ctx, &self.known.picture, receipt, &said, &on) {
+                match rollbacks.upon(receipt, &said, &on) {
                     Ok(Some(gives)) if gives == commit.tree => {}
                     // What gives something else here says nothing against itself.
                     Ok(_) | Err(LoadError::Wrong(_)) => continue,
@@ -303,12 +305,11 @@ impl Gathered {
             let entry = self.known.picture.link(&step.commit)?.entry.as_ref()?;
             Some(BTreeSet::from([self.known.trust.principal_of(&entry.body.signer)]))
         });
-        Acceptance {
-            grade,
-            receipts: vec![receipt.id],
-            accepted_by: signers.collect(),
-            authors: self.authors(receipt),
-        }
+        let accepted_by: BTreeSet<BTreeSet<String>> = signers.collect();
+        // Who says what goes is an author of it.
+        let mut authors = self.authors(receipt);
+        authors.extend(accepted_by.iter().flatten().cloned());
+        Acceptance { grade, receipts: vec![receipt.id], accepted_by, authors }
     }
 
     /// Who opened a receipt or proposed something in it.

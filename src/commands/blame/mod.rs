@@ -16,8 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Known;
 use super::summary::{agent_of, facts, state_of};
+use super::verify::Picture;
 use super::{Context, Report, user_error};
 use crate::domain::fact::Fact;
+use crate::domain::fold::Receipt;
 use crate::domain::ids::{Oid, ReceiptId, Timestamp};
 use crate::domain::policy::Grade;
 use crate::store::{Annotated, BlamedLine, Blaming, StoreError, Tracing};
@@ -185,7 +187,13 @@ pub struct ReceiptView {
     pub principal: Option<String>,
     /// Whether the key is known.
     pub known: bool,
+    /// Where it is a rollback, the receipt that it takes back, the one that that took back in turn, and so on to the one
+    /// that did something first.
+    pub takes_back: Vec<String>,
 }
+
+/// How far a line of rollbacks of rollbacks is followed.
+const MOST_TAKEN_BACK: usize = 100;
 
 impl Report for Blamed {
     const NAME: &'static str = "blame";
@@ -492,10 +500,18 @@ impl Looked {
                     owner: receipt.owner.to_string(),
                     principal: known.trust.name_of(&receipt.owner),
                     known: receipt.known,
+                    takes_back: taken_back_by(receipt, &known.picture),
                 }
             })
             .collect()
     }
+}
+
+/// What a rollback takes back, and what that took back.
+fn taken_back_by(receipt: &Receipt, picture: &Picture) -> Vec<String> {
+    let of = |receipt: &Receipt| receipt.takes_back.first().map(|first| first.said.of);
+    let next = |id: &ReceiptId| picture.folded.receipt(*id).and_then(of);
+    std::iter::successors(of(receipt), next).take(MOST_TAKEN_BACK).map(|id| id.to_string()).collect()
 }
 
 /// git's own porcelain with our headers on every line that a receipt speaks for, before its content.
@@ -522,6 +538,9 @@ fn porcelain(annotated: &Annotated, lines: &[LineView], receipts: &[ReceiptView]
             }
             if let Some(step) = claim.step {
                 header("receipt-step", &step.to_string());
+            }
+            for of in receipt_named(receipts, &claim.receipt).into_iter().flat_map(|view| &view.takes_back) {
+                header("receipt-takes-back", of);
             }
             let mut worked = vec![(&claim.receipt, ["receipt-agent", "receipt-model"])];
             if let Some(origin) = &claim.origin {

@@ -152,6 +152,14 @@ impl<'s> Ground<'s> {
             && self.store.id_of_edits(self.tree, &self.edits)? == tree)
     }
 
+    /// The tree that it has become, which is written.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self) -> anyhow::Result<Oid> {
+        Ok(self.store.write_edits(self.tree, &self.edits)?)
+    }
+
     /// The first file that differs from those in `after`, and the first of its lines there that does.
     pub fn first_difference(&self, before: &Files, after: &Files) -> Option<(GitPath, Option<u64>)> {
         let mut paths: Vec<&GitPath> = before.keys().chain(after.keys()).collect();

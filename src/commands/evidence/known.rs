@@ -193,6 +193,11 @@ impl Known {
         bound
     }
 
+    /// The receipts that are bound to a commit.
+    pub fn bound_at(&self, commit: Oid) -> BTreeSet<ReceiptId> {
+        self.bound.get(&commit).cloned().unwrap_or_default()
+    }
+
     /// Every commit that a receipt is bound to.
     pub fn bound_commits(&self) -> impl Iterator<Item = Oid> + '_ {
         self.bound.keys().copied()

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::Context;
+use crate::commands::evidence::Known;
 use crate::commands::proposal::LoadError;
-use crate::commands::rollback::rollback_again;
+use crate::commands::rollback::Rollbacks;
 use crate::commands::target::Target;
 use crate::commands::verify::Picture;
 use crate::domain::chain::SignedEntry;
@@ -74,6 +75,7 @@ impl Problems {
         for flaw in flaws {
             match flaw.what {
                 Rehashed::Missing => self.missing.push(flaw.to_string()),
+                Rehashed::Differs(_) if self.wrong.contains(&flaw.to_string()) => {}
                 Rehashed::Differs(_) => self.wrong.push(flaw.to_string()),
             }
         }
@@ -110,7 +112,7 @@ impl Problems {
 /// When what came of it was to be signed and cannot.
 pub fn run(
     ctx: &Context,
-    picture: &Picture,
+    known: &Known,
     receipt: &Receipt,
     target: Target,
     record: bool,
@@ -118,7 +120,9 @@ pub fn run(
     if record {
         ctx.check_recording()?;
     }
-    let mut checker = Checker { ctx, picture, rehasher: ctx.store.rehasher(), judged: BTreeMap::new() };
+    let picture = &known.picture;
+    let (rehasher, rollbacks) = (ctx.store.rehasher(), Rollbacks::new(ctx, known));
+    let mut checker = Checker { ctx, rehasher, rollbacks, judged: BTreeMap::new() };
     checker.judge(picture, receipt);
     let inherited = receipt.origin.iter().flat_map(Origin::steps).map(|step| (None, step));
     let own = receipt.steps.iter().enumerate().map(|(n, step)| (Some(n as u64), step));
@@ -156,8 +160,8 @@ pub fn run(
 
 struct Checker<'c> {
     ctx: &'c Context,
-    picture: &'c Picture,
     rehasher: Rehasher<'c>,
+    rollbacks: Rollbacks<'c>,
     /// What working proposals and landings out again gave: by the proposal's entry, and the commit of a landing.
     judged: BTreeMap<(Digest, Option<Oid>), Verdict>,
 }
@@ -169,7 +173,7 @@ enum Verdict {
     Wrong(String),
 }
 
-impl Checker<'_> {
+impl<'c> Checker<'c> {
     /// Works out every proposal and landing of a receipt, and of those that it continues from.
     fn judge(&mut self, picture: &Picture, receipt: &Receipt) {
         for receipt in picture.folded.line_before(receipt).into_iter().rev().chain([receipt]) {
@@ -184,7 +188,7 @@ impl Checker<'_> {
     }
 
     /// What an entry says about trees, if it does: the tree, and what is the matter with it.
-    fn entry(&mut self, receipt: &Receipt, entry: &SignedEntry) -> Option<(Oid, Problems)> {
+    fn entry(&mut self, receipt: &'c Receipt, entry: &SignedEntry) -> Option<(Oid, Problems)> {
         let mut problems = Problems::default();
         let tree = match &entry.body.fact {
             Fact::SnapshotTaken(snapshot) => self.snapshot(snapshot, &mut problems),
@@ -228,7 +232,7 @@ impl Checker<'_> {
     }
 
     /// What a rollback states: both trees, and that its commit leads from one to the other.
-    fn rollback(&mut self, receipt: &Receipt, rolled: &RollbackApplied, problems: &mut Problems) -> Oid {
+    fn rollback(&mut self, receipt: &'c Receipt, rolled: &RollbackApplied, problems: &mut Problems) -> Oid {
         for tree in [rolled.from_tree, rolled.to_tree] {
             problems.flaws(&self.rehasher.tree(tree));
         }
@@ -251,8 +255,25 @@ impl Checker<'_> {
         if !agree {
             problems.wrong.push("the entries about this rollback do not agree".into());
         }
-        problems.judged(rollback_again(self.ctx, self.picture, receipt, rolled.commit));
+        let judged = self.rollbacks.again(receipt, rolled.commit);
+        if let Err(LoadError::Wrong(_)) = &judged {
+            self.grounds(receipt, problems);
+            // What rests on something that is not here says neither yes nor no.
+            if !problems.missing.is_empty() && problems.wrong.is_empty() {
+                return rolled.to_tree;
+            }
+        }
+        problems.judged(judged);
         rolled.to_tree
+    }
+
+    /// Hashes again all that a rollback takes back.
+    fn grounds(&mut self, receipt: &Receipt, problems: &mut Problems) {
+        for commit in self.rollbacks.rests_on(receipt) {
+            if let Some(tree) = self.commit(commit, problems) {
+                problems.flaws(&self.rehasher.tree(tree));
+            }
+        }
     }
 
     /// Hashes a commit again and returns its tree, where that is what its name stands for.

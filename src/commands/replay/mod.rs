@@ -10,6 +10,7 @@ use serde::Serialize;
 use self::check::Checked;
 use self::rerun::{Rerun, Talk};
 use self::timeline::{MomentView, StateView};
+use super::evidence::Known;
 use super::summary::{OriginView, RollbackView, rollbacks};
 use super::target::Target;
 use super::{Context, Report, user_error};
@@ -106,7 +107,10 @@ pub fn run(ctx: &Context, args: &Args, talk: &Talk) -> anyhow::Result<Replayed> 
         rerun: None,
     };
     if args.check {
-        report.check = Some(check::run(ctx, &picture, receipt, target, args.record)?);
+        let id = receipt.id;
+        let known = Known::new(ctx, picture, trust)?;
+        let receipt = known.picture.receipt(id)?;
+        report.check = Some(check::run(ctx, &known, receipt, target, args.record)?);
     } else if let Some(gates) = &args.rerun {
         let asked = rerun::Asked { gates, at, timeout: args.timeout.as_deref(), yes: args.yes };
         report.rerun = Some(rerun::run(ctx, (&picture, &trust), (receipt, target), &asked, talk)?);

@@ -1,6 +1,7 @@
 //! `git receipt rollback`: what a receipt applied is taken back, or the files of a snapshot come back.
 
 mod effects;
+mod found;
 mod restore;
 mod standing;
 mod undo;
@@ -10,9 +11,12 @@ use serde::Serialize;
 
 pub use self::effects::Effect;
 pub use self::restore::Restored;
-pub use self::undo::{base_of, rollback_again, rollback_upon};
+pub use self::standing::Rollbacks;
+pub use self::undo::base_of;
 
-use self::undo::Undoing;
+use self::standing::View;
+use self::undo::{Undoing, Wanted};
+use super::evidence::Known;
 use super::landing::{self, Commission, Role, Site, Story, message_of};
 use super::proposal::newest_of_each_chain;
 use super::sources::Proposed;
@@ -44,6 +48,9 @@ pub struct Args {
     /// Only these of its lines, as `1-4,7`
     #[arg(long, value_name = "S")]
     pub lines: Option<String>,
+    /// Take commits back as a whole that hold more than what can be told to be the receipt's
+    #[arg(long)]
+    pub whole_commits: bool,
     /// Why
     #[arg(short = 'm', long = "message", value_name = "WHY")]
     pub message: Option<String>,
@@ -61,10 +68,10 @@ pub struct Args {
     #[arg(long)]
     pub no_verify: bool,
     /// Bring the files back as at a snapshot: the id of its tree, or R@N for the newest up to entry N
-    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["receipt", "lines", "stage", "propose", "no_verify"])]
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with_all = ["receipt", "lines", "whole_commits", "stage", "propose", "no_verify"])]
     pub to: Option<String>,
     /// Only these files and folders
-    #[arg(long, value_name = "P", num_args = 1.., requires = "to")]
+    #[arg(long, value_name = "P", num_args = 1..)]
     pub paths: Vec<String>,
 }
 
@@ -131,6 +138,12 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
     if !args.dry_run {
         ctx.check_recording()?;
     }
+    if !args.paths.is_empty() && args.to.is_none() {
+        return Err(user_error(
+            "`--paths` chooses files of a snapshot, and none is named",
+            "name it with `--to`; `--lines` chooses what is taken back of a receipt",
+        ));
+    }
     if let Some(to) = &args.to {
         return restore::run(ctx, to, args);
     }
@@ -139,12 +152,22 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
     };
     let trust = ctx.trust(None)?;
     let picture = ctx.picture(&trust)?;
+    let known = Known::new(ctx, picture, trust)?;
+    let picture = &known.picture;
     let receipt = picture.receipt(picture.target(ctx, name)?.receipt)?;
     receipt.check_known()?;
     let lines = args.lines.as_deref().map(LineSet::from_user).transpose();
     let lines = lines.map_err(|error| user_error(error, "write lines as `1-4,7`"))?;
     let site = ctx.site()?;
-    let undoing = undo::undo(ctx, &picture, receipt, &site.parent, lines.as_ref())?;
+    let signer = match args.propose {
+        true => ctx.recorder()?,
+        false => ctx.person().or_else(|error| if args.dry_run { ctx.recorder() } else { Err(error) })?,
+    };
+    let rollbacks = Rollbacks::new(ctx, &known);
+    let wanted = Wanted { lines: lines.as_ref(), whole_commits: args.whole_commits };
+    let view = View { by: signer.id().clone(), until: None };
+    let undoing = rollbacks.undo(receipt, &site.parent, wanted, &view)?;
+    tell(ctx, receipt, &undoing)?;
     let to_tree = match &undoing.merged {
         Merged::Clean(tree) => *tree,
         Merged::Conflicts(paths) => return Err(undo::conflict(receipt.id, paths, lines.is_some())),
@@ -160,17 +183,9 @@ pub fn run(ctx: &Context, args: &Args) -> anyhow::Result<RolledBack> {
     }
     // What was taken back before is not taken back once more, and the entry must not say so.
     let stated = lines.or_else(|| undoing.rest.clone());
-    let rollback = Rollback {
-        ctx,
-        picture: &picture,
-        receipt,
-        site: &site,
-        lines: stated,
-        undoing: &undoing,
-        to_tree,
-        args,
-    };
-    let not_taken_back = effects::effects(ctx, &picture, receipt, 0)?;
+    let rollback =
+        Rollback { ctx, picture, receipt, site: &site, lines: stated, undoing: &undoing, to_tree, args };
+    let not_taken_back = effects::effects(ctx, picture, receipt, 0)?;
     let (how, own, commit) = rollback.happen()?;
     ctx.tell_effects(&not_taken_back);
     let patch = match args.dry_run {
@@ -210,6 +225,32 @@ fn tell_revision(ctx: &Context, receipt: &Receipt, undoing: &Undoing<'_>) {
         "the numbers are those of revision {revision}, the newest of which something landed: `git receipt diff {id} \
          --revision {revision}` shows them"
     ));
+}
+
+/// Says what is taken back as a whole, and what is left where it is.
+fn tell(ctx: &Context, receipt: &Receipt, undoing: &Undoing<'_>) -> anyhow::Result<()> {
+    let whole: Vec<Oid> =
+        undoing.taken.iter().filter(|taken| taken.lines.is_none()).map(undo::Taken::commit).collect();
+    if whole.len() > 1 || undoing.standing.untold.iter().any(|(commit, _)| whole.contains(commit)) {
+        for commit in &whole {
+            let subject = ctx.store.range_commit(*commit)?.subject;
+            ctx.notice(format!("takes back all of `{commit}`: {subject}"));
+        }
+    }
+    let untold = &undoing.standing.untold;
+    let elsewhere = undoing.standing.elsewhere.iter();
+    // What a whole commit that was taken held of them went with it.
+    for (commit, lines) in elsewhere.filter(|_| !untold.iter().any(|(commit, _)| whole.contains(commit))) {
+        ctx.notice(format!(
+            "left as it is: lines {lines} of receipt `{}` landed as `{commit}`, which is not in the history of HEAD, and \
+             were not found in it",
+            receipt.id
+        ));
+    }
+    for problem in undoing.standing.wrong.iter().chain(&undoing.standing.withheld) {
+        ctx.notice(format!("left as it is: {problem}"));
+    }
+    Ok(())
 }
 
 /// A rollback that is worked out.
@@ -352,9 +393,12 @@ impl Rollback<'_> {
         })
     }
 
-    /// Everything that is known of the receipt that is taken back.
+    /// Everything that is known of the receipt that is taken back, and of what took back something of it before.
     fn cites(&self) -> Vec<EntryRef> {
-        newest_of_each_chain(self.receipt.steps.iter().map(|step| step.entry))
+        let relied_on = self.undoing.standing.relies_on.iter();
+        let others = relied_on.filter_map(|id| self.picture.folded.receipt(*id));
+        let steps = others.chain([self.receipt]).flat_map(|receipt| &receipt.steps);
+        newest_of_each_chain(steps.map(|step| step.entry))
     }
 
     /// What is stated: one entry for each part of the lines that one can hold.

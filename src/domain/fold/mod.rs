@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
 pub use fork::{DEEPEST, Origin};
-pub use order::Placed;
+pub use order::{Pasts, Placed};
 pub use proposal::{Decided, LineStates, ProposalState, Stage, Standing};
 pub use receipt::{Receipt, Rollback, Step, may_come_late, may_follow_closing};
 pub use timeline::{Moment, timeline};
@@ -224,6 +224,7 @@ fn is_owners(fact: &Fact) -> bool {
             | Fact::SnapshotTaken(_)
             | Fact::ProposalMade(_)
             | Fact::ProposalRevised(_)
+            | Fact::RollbackApplied(_)
             | Fact::ReceiptClosed(_)
     )
 }

@@ -1,11 +1,11 @@
 //! The one order of entries, and what each entry could have seen.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use crate::domain::chain::{Link, SignedEntry};
-use crate::domain::ids::{ChainId, Oid, OidMap, OidSet};
+use crate::domain::ids::{ChainId, EntryRef, Oid, OidMap, OidSet};
 
 /// Entries in the order of chain position and citation, the ready ones by time and digest.
 pub struct Order<'a> {
@@ -31,6 +31,34 @@ impl Placed<'_> {
             return theirs.seq < own.seq;
         }
         self.seen.get(&theirs.chain).is_some_and(|seq| *seq >= theirs.seq)
+    }
+}
+
+/// The one order of all entries, by what each is called, with what each could see.
+pub struct Pasts {
+    entries: HashMap<EntryRef, (usize, Arc<BTreeMap<ChainId, u64>>)>,
+}
+
+impl Pasts {
+    /// Of everything that is here, whoever signed it.
+    pub fn of(links: &OidMap<Link>) -> Self {
+        let all = links.keys().copied().collect();
+        let placed = order(links, &all).entries.into_iter().enumerate();
+        Pasts { entries: placed.map(|(at, one)| (one.entry.reference(), (at, one.seen))).collect() }
+    }
+
+    /// Whether `earlier` is `later`, or lies in its causal past.
+    pub fn saw(&self, later: &EntryRef, earlier: &EntryRef) -> bool {
+        if later.chain == earlier.chain {
+            return earlier.seq <= later.seq;
+        }
+        let seen = self.entries.get(later).and_then(|(_, seen)| seen.get(&earlier.chain));
+        seen.is_some_and(|seq| *seq >= earlier.seq)
+    }
+
+    /// The place of an entry in the order.
+    pub fn place(&self, entry: &EntryRef) -> usize {
+        self.entries.get(entry).map_or(0, |(at, _)| *at)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::chain::SignedEntry;
 use crate::domain::entry::Body;
 use crate::domain::fact::data::{
     CloseStatus, GateChecked, GateResult, LinesDecided, ReceiptClosed, ReceiptOpened, RemarkMade,
-    SnapshotTaken, TreeAt,
+    RollbackApplied, SnapshotTaken, TreeAt,
 };
 use crate::domain::fact::data::{LineTable, Proposal};
 use crate::domain::fact::values::LineSet;
@@ -289,4 +289,27 @@ fn a_gate_of_a_fork_may_rest_on_a_snapshot_that_it_inherited_and_on_no_later_one
     let illegal = |n| (Some(receipt_id(n)), Code::IllegalMove);
     assert_eq!(codes, [illegal(2), illegal(3)]);
     assert_eq!(folded.receipt(receipt_id(3)).unwrap().steps.len(), 2);
+}
+
+#[test]
+fn a_rollback_stands_in_a_receipt_of_its_own() {
+    let mut story = Story::default();
+    let landed = story.add(1, 1, opened(None), &[]);
+    let own = story.add(2, 2, opened(None), &[landed]);
+    let rollback = || {
+        let (from_tree, to_tree) = (oid(101), oid(102));
+        let of = receipt_id(1);
+        Fact::RollbackApplied(RollbackApplied { of, lines: None, commit: Some(oid(100)), from_tree, to_tree })
+    };
+    // Somebody else's, by who sees it well.
+    story.add(3, 2, rollback(), &[own]);
+    let folded = story.fold();
+    assert_eq!(folded.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::NotOwner]);
+    let others = folded.receipt(receipt_id(2)).unwrap();
+    assert!(others.takes_back.is_empty() && others.bound.is_empty());
+    assert!(folded.receipt(receipt_id(1)).unwrap().taken_back.is_empty());
+    story.add(2, 2, rollback(), &[]);
+    let folded = story.fold();
+    assert_eq!(folded.findings.len(), 1);
+    assert_eq!(folded.receipt(receipt_id(1)).unwrap().taken_back.len(), 1);
 }
