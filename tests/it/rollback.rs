@@ -1259,6 +1259,14 @@ fn layers_of_rollbacks_are_judged_once_each() {
         let of: Vec<&str> = below.iter().map(String::as_str).collect();
         below = (0..2).map(|_| claim(&repo, &of, "HEAD", None)).collect();
     }
+    // One takes back itself.
+    let own = repo.receipt(&["open", "-m", "Itself"]);
+    let trees = [&repo.git(&["rev-parse", "HEAD^^{tree}"]), &repo.git(&["rev-parse", "HEAD^{tree}"])];
+    let [from, to] = trees.map(|tree| format!("sha1:{tree}"));
+    let commit = format!("sha1:{}", repo.git(&["rev-parse", "HEAD"]));
+    let data = serde_json::json!({"of": own, "commit": commit, "from_tree": from, "to_tree": to});
+    record(&repo, &own, "rollback.applied", data);
+    refused(&repo, &[&own], "does not take back what it says");
     let begun = std::time::Instant::now();
     repo.receipt(&["rollback", &receipt]);
     assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());

@@ -94,17 +94,20 @@ pub struct View {
     pub until: Option<EntryRef>,
 }
 
+/// Answers, each worked out once.
+type Judged<K, V> = RefCell<HashMap<K, V>>;
+
 /// What receipts take back of each other, each judged once.
 pub struct Rollbacks<'k> {
     pub(super) ctx: &'k Context,
     pub(super) known: &'k Known,
     pasts: OnceCell<Pasts>,
-    standings: RefCell<HashMap<(ReceiptId, Oid, View), Rc<Standing<'k>>>>,
+    standings: Judged<(ReceiptId, Oid, View), Rc<Standing<'k>>>,
     /// Which of some commits are in the history of another, the newest first.
-    there: RefCell<HashMap<(Oid, Vec<Oid>), Vec<Oid>>>,
+    there: Judged<(Oid, Vec<Oid>), Vec<Oid>>,
     /// Whether receipts take back in a commit what they say.
-    done: RefCell<HashMap<(ReceiptId, Oid, View), bool>>,
-    pub(super) again: RefCell<HashMap<(ReceiptId, Option<Oid>), Result<(), LoadError>>>,
+    done: Judged<(ReceiptId, Oid, View), bool>,
+    pub(super) again: Judged<(ReceiptId, Option<Oid>), Result<(), LoadError>>,
 }
 
 /// The commits that entries bind to a receipt, with the keys that say so, and what each was before it was rewritten.
@@ -195,7 +198,7 @@ impl<'k> Rollbacks<'k> {
             let first = by.takes_back.first()?;
             // A rollback is of one receipt, whose own word it has seen: so none takes back itself by way of others.
             let sound = by.takes_back.iter().all(|one| one.said.of == receipt.id)
-                && first.entry != receipt.opened
+                && by.id != receipt.id
                 && self.saw(&first.entry, stated(receipt));
             (by.known == receipt.known && sound).then_some((by, rollback))
         })

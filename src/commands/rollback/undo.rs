@@ -403,7 +403,7 @@ impl<'k> Rollbacks<'k> {
             let lines = lines_of(said);
             let wanted = Wanted { lines: lines.as_ref(), whole_commits: true };
             let now = View { by: by.owner.clone(), until: None };
-            let last = by.takes_back.iter().filter(|known| known.said.commit == first.commit).next_back();
+            let last = by.takes_back.iter().rfind(|known| known.said.commit == first.commit);
             let then = View { until: last.map(|known| known.entry), ..now.clone() };
             let on_then = TreeAt { commit: self.stated_base(by, first)?, tree: first.from_tree };
             let then = self.undo(of, &on_then, wanted, &then)?;
