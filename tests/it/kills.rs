@@ -244,8 +244,8 @@ fn a_killed_rollback_is_before_or_after_and_never_between() {
 
 #[test]
 fn a_killed_staging_of_a_rollback_has_its_receipt_or_no_trace() {
-    let kills: u32 = std::env::var("GIT_RECEIPT_KILLS").map_or(10, |n| n.parse().unwrap());
     let repo = TestRepo::new();
+    let mut moments = Moments::new(&repo, 10);
     for name in ["file", "new"] {
         std::fs::write(repo.path.join(name), "changed\n").unwrap();
     }
@@ -254,23 +254,21 @@ fn a_killed_staging_of_a_rollback_has_its_receipt_or_no_trace() {
     let (plan, _) = repo.json(&["rollback", &receipt, "--dry-run"]);
     let wanted = plan["undone"]["to_tree"].as_str().unwrap();
     let receipts = || repo.json(&["list"]).0["receipts"].as_array().unwrap().len();
-    let (mut after_all, mut span) = (0, Duration::from_millis(300));
-    for n in 0..kills {
+    for n in 0..=moments.kills {
         let before = receipts();
-        let done =
-            killed(repo.command(PROGRAM, &repo.path, &["rollback", &receipt, "--stage"]), n, &mut span);
+        let command = repo.command(PROGRAM, &repo.path, &["rollback", &receipt, "--stage"]);
+        let done = moments.run(command, n);
         repo.receipt(&["status"]);
         let after = !repo.git(&["status", "--porcelain"]).is_empty();
+        moments.ended(after);
         assert!(after || !done, "round {n}: acknowledged and lost");
         assert_eq!(receipts(), before + usize::from(after), "round {n}, after: {after}");
         if after {
-            after_all += 1;
             assert_eq!(repo.git(&["write-tree"]), wanted, "round {n}");
             assert_eq!(repo.git(&["diff"]), "", "round {n}: the files are others");
             repo.git(&["reset", "-q", "--hard"]);
         }
     }
-    println!("{kills} kills, {after_all} of them after everything had happened");
     repo.assert_clean(&repo.path);
 }
 
