@@ -316,12 +316,12 @@ fn a_worktree_stands_on_what_a_rollback_made_and_on_what_took_a_commits_place() 
 
     // An amend of what is bound, with more in it.
     let landed = repo.receipt(&["open", "-m", "By hand"]);
-    write(&repo.path, "file", "one\n");
+    write(&repo.path, "file", "first\n");
     repo.git(&["commit", "-qam", "One"]);
     repo.receipt(&["bind", &landed, "HEAD"]);
     let bound = last(&landed);
     let before = repo.git(&["rev-parse", "HEAD"]);
-    write(&repo.path, "file", "two\n");
+    write(&repo.path, "file", "second\n");
     repo.git(&["commit", "-qa", "--amend", "--no-edit"]);
     let after = repo.git(&["rev-parse", "HEAD"]);
     let line = serde_json::json!({"kind": "commit.rebound", "data": {
@@ -330,8 +330,8 @@ fn a_worktree_stands_on_what_a_rollback_made_and_on_what_took_a_commits_place() 
     write(repo.folder.path(), "line.jsonl", &format!("{line}\n"));
     let path = repo.folder.path().join("line.jsonl");
     repo.receipt(&["record", "--receipt", &landed, path.to_str().unwrap()]);
-    assert_eq!(forked(&landed, bound, "before-amend"), ("one\n".into(), before.clone()));
-    assert_eq!(forked(&landed, last(&landed), "after-amend"), ("two\n".into(), after));
+    assert_eq!(forked(&landed, bound, "before-amend"), ("first\n".into(), before.clone()));
+    assert_eq!(forked(&landed, last(&landed), "after-amend"), ("second\n".into(), after));
 
     // A commit that is gone is not a matter of snapshots.
     repo.git(&["worktree", "remove", "--force", repo.folder.path().join("before-amend").to_str().unwrap()]);
