@@ -168,7 +168,14 @@ impl<'a> Looking<'a> {
                 None => telling.partly(path, *line)?,
             };
             match told {
-                Some(claim) => claims[index].push(claim),
+                Some(told) => {
+                    // What brought the line again is named beside who wrote it.
+                    let brought = known.rolled_back_in(commit).map(|receipt| receipt.id);
+                    let brought =
+                        brought.filter(|receipt| *receipt != told.receipt && bound.contains_key(receipt));
+                    claims[index] = brought.map(|receipt| claim(receipt, true, Grade::Commit)).collect();
+                    claims[index].insert(0, told);
+                }
                 None => open.push(index),
             }
         }

@@ -115,7 +115,8 @@ pub struct LineView {
     pub origin_path: String,
     /// Its place there, from 1.
     pub origin_line: u64,
-    /// The receipts that speak for it; more than one only where `basis` is `commit`.
+    /// The receipts that speak for it. Behind one that is tied to the line stand the rollbacks that brought it again; else
+    /// there is more than one only where `basis` is `commit`.
     pub receipts: Vec<ClaimView>,
 }
 
